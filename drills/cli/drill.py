@@ -1,0 +1,166 @@
+"""``recdr drill``: list, show, validate, run, judge and heal drills."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.syntax import Syntax
+from rich.table import Table
+
+from drills import engine, judging, rundir, spec, undo
+from drills.cli.terminal import ERR, OUT, Lines, Screen, print_verdict
+from drills.engine import Options
+from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
+from drills.healing import heal_open_faults
+from drills.home import home
+from drills.targets.local.target import LocalTarget
+from drills.targets.opening import check_abilities, standing
+
+app = typer.Typer(no_args_is_help=True, help="Run drills and judge them.")
+EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
+
+
+def _complete_drill(incomplete: str) -> list[str]:
+    return [path.name for path in spec.shipped() if path.name.startswith(incomplete)]
+
+
+def _complete_run(incomplete: str) -> list[str]:
+    runs = home() / "runs"
+    return sorted(path.name for path in runs.glob(f"{incomplete}*")) if runs.is_dir() else []
+
+
+DrillName = Annotated[
+    str, typer.Argument(metavar="DRILL", help="A drill file, or the name of a shipped one.", autocompletion=_complete_drill)
+]
+RunName = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="A run's id, its beginning, or its directory; default: the latest.", autocompletion=_complete_run),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the drills that come with recdr."""
+    drills = [spec.load(path) for path in spec.shipped()]
+    if as_json:
+        rows = [{"name": d.path.name, "title": d.title, "tags": list(d.tags), "path": str(d.path)} for d in drills]
+        OUT.print_json(json.dumps(rows))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("drill", "what must hold", "tags"):
+        table.add_column(name, overflow="fold")
+    for drill in drills:
+        table.add_row(drill.path.name, drill.title, " ".join(drill.tags))
+    OUT.print(table)
+
+
+@app.command()
+def show(name: DrillName) -> None:
+    """Print a drill file, to read or to copy: recdr drill show failover.yaml > mine.yaml."""
+    text = spec.find(name).read_text()
+    if OUT.is_terminal:
+        OUT.print(Syntax(text, "yaml", background_color="default", word_wrap=True))
+    else:
+        sys.stdout.write(text)
+
+
+@app.command()
+def validate(
+    names: Annotated[list[str], typer.Argument(metavar="DRILL...", help="Drill files or shipped names.", autocompletion=_complete_drill)],
+) -> None:
+    """Check drill files without deploying anything; exits 2 at the first mistake."""
+    for name in names:
+        drill = spec.load(spec.find(name))
+        check_abilities(drill, LocalTarget)
+        OUT.print(f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)", soft_wrap=True)
+
+
+@app.command()
+def run(
+    name: DrillName,
+    trials: Annotated[int | None, typer.Option(min=1, max=100, help="How many trials; default: what the drill says.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random; default: the drill's, else drawn.")] = None,
+    as_json: AsJson = False,
+    accelerator: Annotated[
+        str | None, typer.Option(help="auto, cuda, cpu or simulated; default: what the drill says.", metavar="KIND")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where run directories go; default: .recdr/runs.", metavar="DIR", file_okay=False)
+    ] = None,
+    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
+) -> None:
+    """Run a drill: deploy, break, measure, heal, judge, report.
+
+    Exits 0 PASS, 1 FAIL, 3 UNKNOWN, 2 usage, 70 a bug in recdr, 130 interrupted (healed first).
+    """
+    if accelerator not in (None, "auto", "cuda", "cpu", "simulated"):
+        raise UsageError(f"--accelerator {accelerator}: choose auto, cuda, cpu or simulated")
+    drill = spec.load(spec.find(name))
+    options = Options(
+        trials=trials,
+        seed=seed,
+        out=out.absolute() if out else None,
+        accelerator=accelerator,
+        ephemeral=ephemeral,
+        port=port,
+        command=("recdr", *map(shlex.quote, sys.argv[1:])),
+    )
+    screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
+    with screen or nullcontext():
+        finished = engine.run(drill, options, screen or Lines())
+    _finish(finished, as_json)
+
+
+@app.command()
+def judge(name: RunName = None, as_json: AsJson = False) -> None:
+    """Judge a recorded run again, from its directory alone, and rebuild its report."""
+    found = rundir.find(home() / "runs", name)
+    judging.judge_run(found)
+    _finish(found, as_json)
+
+
+@app.command()
+def heal(name: RunName = None) -> None:
+    """Heal what a drill broke when it could not do so itself (kill -9, power cut); safe to repeat."""
+    run = _unhealed_run(name)
+    lab = standing()
+    if lab is None:
+        OUT.print("No lab is up: a drill's own lab goes with the drill, and everything it broke with it.")
+        return
+    left = heal_open_faults(run.path, lab) if run else []
+    for intent, evidence in left:
+        state = "healed" if evidence.observed else "NOT healed"
+        OUT.print(f"{state}: {intent.fault} {json.dumps(intent.arguments)}: {evidence.text}", soft_wrap=True)
+    lab.reset()
+    OUT.print("The lab serves with all its nodes, and the primary is the master.")
+    if not all(evidence.observed for _, evidence in left):
+        raise typer.Exit(EXIT_UNKNOWN)
+
+
+def _unhealed_run(name: str | None) -> rundir.RunDir | None:
+    """The run that was named, else the latest that left something unhealed."""
+    runs = home() / "runs"
+    if name:
+        return rundir.find(runs, name)
+    known = sorted((path for path in runs.iterdir() if path.is_dir()), reverse=True) if runs.is_dir() else []
+    return next((rundir.RunDir(path) for path in known if undo.unhealed(path)), None)
+
+
+def _finish(run_dir: rundir.RunDir, as_json: bool) -> None:
+    """Show the verdict and end with its exit code."""
+    raw = run_dir.verdict.read_text()
+    document: dict[str, Any] = json.loads(raw)
+    if as_json:
+        sys.stdout.write(raw)
+    else:
+        print_verdict(document)
+        ERR.print(f"report: {run_dir.path / 'report.html'}", soft_wrap=True)
+    raise typer.Exit(EXIT_CODES[document["outcome"]])

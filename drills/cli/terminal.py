@@ -1,0 +1,192 @@
+"""What people see while a drill runs: a live view on a terminal, one line an event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from drills.record import Event
+from drills.watch import Glance
+
+# Everything for people goes to stderr; stdout is for what programs read. NO_COLOR and dumb terminals are honoured.
+ERR = Console(stderr=True, highlight=False)
+OUT = Console(highlight=False)
+STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNKNOWN": "bold yellow"}
+_KEEP = 9
+
+
+def complain(message: str) -> None:
+    """One error, printed once."""
+    ERR.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+
+
+def words(event: Event) -> str | None:
+    """An event as one short line for people; None for those that only the record needs."""
+    data = event.data
+    fault = data.get("fault")
+    lines = {
+        "target.deployed": lambda: f"deployed in {data.get('deploy_seconds', '?')} s, edge at http://127.0.0.1:{data.get('edge_port')}",
+        "baseline.recorded": lambda: f"baseline from {data.get('recorded_in')}",
+        "trial.started": lambda: f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else ""),
+        "load.started": lambda: "users and probes are on",
+        "load.stopped": lambda: "users and probes are off",
+        "fault.injected": lambda: f"FAULT {fault} {_arguments(data)} ({data['fidelity']['kind']})",
+        "fault.effect": lambda: ("effect seen: " if data["observed"] else "NO EFFECT seen: ") + data["evidence"],
+        "fault.healed": lambda: f"healed {fault} {_arguments(data)}",
+        "heal.confirmed": lambda: ("healing seen: " if data["confirmed"] else "HEALING NOT SEEN: ") + data["evidence"],
+        "steady.checked": lambda: f"steady state {data['when']}: {'met' if data['met'] else 'NOT met'}",
+        "abort": lambda: f"ABORTED: {data['reason']}",
+        "interrupted": lambda: f"interrupted by {data['signal']}, healing",
+    }
+    if event.kind == "step.ended" and data.get("error"):
+        return f"step {data.get('name')} failed: {data['error']}"
+    return lines[event.kind]() if event.kind in lines else None
+
+
+def _arguments(data: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in data.get("arguments", {}).items())
+
+
+class Lines:
+    """One line an event, for logs and pipes."""
+
+    def __init__(self, console: Console = ERR) -> None:
+        self._console = console
+        self._begin = time.monotonic()
+        self._last = ""
+
+    def event(self, event: Event) -> None:
+        if line := words(event):
+            self._say(line)
+
+    def glance(self, glance: Glance) -> None:
+        """Rates change five times a second: too much for a log."""
+
+    def progress(self, what: str, done: float | None = None, total: float | None = None) -> None:
+        step = what.partition(":")[0] if total else what
+        if step != self._last:
+            self._last = step
+            self._say(what)
+
+    def _say(self, line: str) -> None:
+        self._console.print(f"{time.monotonic() - self._begin:7.1f} s  {escape(line)}", soft_wrap=True)
+
+
+class Screen:
+    """The live view: what recdr is doing, what the users see, who serves, what is broken."""
+
+    def __init__(self, title: str, console: Console = ERR) -> None:
+        self._title = title
+        self._begin = time.monotonic()
+        self._doing = "starting"
+        self._share: tuple[float, float] | None = None
+        self._glance: Glance | None = None
+        self._broken: dict[str, str] = {}
+        self._said: list[tuple[float, str]] = []
+        self._live = Live(console=console, refresh_per_second=5, get_renderable=self._draw, transient=True)
+
+    def __enter__(self) -> Screen:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def event(self, event: Event) -> None:
+        self._share = None
+        key = f"{event.data.get('fault')} {_arguments(event.data)}"
+        if event.kind == "fault.injected":
+            self._broken[key] = "in force"
+        if event.kind == "fault.effect" and key in self._broken:
+            self._broken[key] = "in force, seen from outside" if event.data["observed"] else "no effect seen"
+        if event.kind == "heal.confirmed":
+            self._broken.pop(key, None)
+        if line := words(event):
+            self._said = [*self._said, (time.monotonic() - self._begin, line)][-_KEEP:]
+            if event.kind in ("trial.started", "load.started"):
+                self._doing = line
+
+    def glance(self, glance: Glance) -> None:
+        self._glance = glance
+
+    def progress(self, what: str, done: float | None = None, total: float | None = None) -> None:
+        self._doing = what
+        self._share = (done, total) if done is not None and total else None
+
+    def _draw(self) -> Panel:
+        head = Table.grid(padding=(0, 2))
+        head.add_row("now", Text(self._doing))
+        if self._share:
+            head.add_row("", ProgressBar(completed=self._share[0], total=self._share[1], width=40))
+        for name, value in self._rates():
+            head.add_row(name, value)
+        broken = Text("nothing", style="green")
+        if self._broken:
+            broken = Text("; ".join(f"{fault}: {state}" for fault, state in self._broken.items()), style="bold red")
+        head.add_row("broken", broken)
+        log = Text("\n".join(f"{at:6.1f} s  {line}" for at, line in self._said), style="dim", overflow="ellipsis", no_wrap=True)
+        clock = f"{time.monotonic() - self._begin:.0f} s"
+        return Panel(Group(head, Text(""), log), title=escape(self._title), subtitle=clock, title_align="left")
+
+    def _rates(self) -> list[tuple[str, Text]]:
+        glance = self._glance
+        if glance is None:
+            return []
+        p99 = "-" if glance.p99_ms is None else f"{glance.p99_ms:.0f} ms"
+        total = sum(glance.serving.values()) or 1
+        serving = ", ".join(f"{region} {100 * n / total:.0f} %" for region, n in sorted(glance.serving.items())) or "nobody"
+        errors = Text(f"{glance.errors_per_s:.0f}/s", style="bold red" if glance.errors_per_s else "green")
+        rates = Text.assemble(f"{glance.requests_per_s:.0f} requests/s   errors ", errors, f"   p99 {p99}")
+        return [("users", rates), ("served by", Text(serving))]
+
+
+def verdict_table(document: dict[str, Any]) -> Table:
+    """The objectives of a verdict against what was measured."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("objective", "measured", "bound", "outcome"):
+        table.add_column(name, overflow="fold")
+    for name, measure in document["measures"].items():
+        if not measure.get("objective"):
+            continue
+        outcome = measure.get("outcome") or "-"
+        table.add_row(name, measured(measure), bound(measure["objective"]), Text(outcome, style=STYLES.get(outcome, "")))
+    return table
+
+
+def measured(measure: dict[str, Any]) -> str:
+    """A value with its unit and its interval or resolution; ``not observed`` where there is none."""
+    value = measure.get("value")
+    if value is None:
+        return "not observed"
+    sign = ">= " if measure.get("censored") else ""
+    unit = "" if measure["unit"] in ("ratio", "events", "requests") else f" {measure['unit']}"
+    text = f"{sign}{value:.4g}{unit}"
+    low, high = measure.get("interval") or (None, None)
+    if low is not None and high is not None:
+        return f"{text} [{low:.4g}, {high:.4g}]"
+    return text + (f" ±{measure['resolution']:.2g}" if measure.get("resolution") else "")
+
+
+def bound(objective: dict[str, Any]) -> str:
+    """``<= 1``, ``>= 0.98 x baseline`` and the like, with the phase where one was named."""
+    signs = {"min": ">= {}", "max": "<= {}", "min_ratio": ">= {} x baseline", "max_ratio": "<= {} x baseline"}
+    parts = [text.format(f"{objective[key]:g}") for key, text in signs.items() if objective.get(key) is not None]
+    phase = f" ({objective['phase']})" if objective.get("phase") else ""
+    return ", ".join(parts) + phase
+
+
+def print_verdict(document: dict[str, Any], console: Console = ERR) -> None:
+    """The verdict as people read it at the end of a run."""
+    outcome = document["outcome"]
+    console.print(Text.assemble((outcome, STYLES.get(outcome, "")), f"  {document.get('title') or document['drill']}"))
+    for reason in document["reasons"]:
+        console.print(Text(f"  {reason}"), soft_wrap=True)
+    console.print(verdict_table(document))

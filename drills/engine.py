@@ -1,0 +1,174 @@
+"""A drill from beginning to end: the straight line of a run."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from drills import baseline, judging, model, record, rundir
+from drills.errors import Interrupted
+from drills.home import cache, home
+from drills.load.clients import Audience
+from drills.record import EventWriter, ReadBack
+from drills.rundir import RunDir
+from drills.spec import Drill
+from drills.targets.local.target import LocalTarget
+from drills.targets.opening import open_target
+from drills.trial import Observer, Trial, run_baseline, run_trial
+from recsvc.bundle import Bundle
+
+# Which held-out users the quality probe asks never changes, or no baseline could be used twice.
+EVALUATION_SEED = 20
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may say about a run beyond the drill file."""
+
+    trials: int | None = None
+    seed: int | None = None
+    out: Path | None = None
+    accelerator: str | None = None
+    ephemeral: bool = False
+    port: int = 0
+    command: tuple[str, ...] = field(default=())
+
+
+def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
+    """Run the drill and return its run directory with verdict and report in it.
+
+    Whatever it broke is healed before this returns or raises; an ephemeral lab is gone. Raises RecdrError.
+    """
+    run_dir = rundir.create(options.out or home() / "runs", drill.path.stem)
+    shutil.copyfile(drill.path, run_dir.drill)
+    seed = options.seed if options.seed is not None else drill.seed
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    trials = options.trials or drill.trials
+    events = EventWriter(run_dir.events)
+    try:
+        with _interruptible(events):
+            bundle = Bundle.load(model.prepare(cache(), observer.progress))
+            with open_target(
+                drill,
+                bundle.path,
+                run_dir.lab,
+                accelerator=options.accelerator,
+                ephemeral=options.ephemeral,
+                port=options.port,
+                progress=observer.progress,
+            ) as target:
+                _describe(run_dir, drill, target, bundle, seed, trials, options)
+                rows = _run_trials(run_dir, drill, target, bundle, seed, trials, events, observer)
+    finally:
+        _keep_logs(run_dir)
+        events.close()
+    observer.progress("writing the record, the verdict and the report")
+    _write_record(run_dir, rows)
+    judging.judge_run(run_dir)
+    return run_dir
+
+
+def _run_trials(
+    run_dir: RunDir,
+    drill: Drill,
+    target: LocalTarget,
+    bundle: Bundle,
+    seed: int,
+    trials: int,
+    events: EventWriter,
+    observer: Observer,
+) -> list[ReadBack]:
+    """The baseline, then every trial, each from the same unbroken state."""
+    audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
+
+    def trial(number: int) -> Trial:
+        return Trial(run_dir, drill, target, target.deployment, target.reference, audience, number, seed, observer)
+
+    deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
+    observer.event(events.write("target.deployed", kind=target.kind, **deployed))
+    _take_baseline(trial(0), bundle, events)
+    rows: list[ReadBack] = []
+    for number in range(1, trials + 1):
+        rows += run_trial(trial(number))
+        if number < trials or not target.ephemeral:
+            observer.progress("bringing everything back to where it was")
+            target.reset()
+    return rows
+
+
+def _take_baseline(trial: Trial, bundle: Bundle, events: EventWriter) -> None:
+    """Use the recorded baseline of the same thing, or record one now and say so."""
+    key = baseline.fingerprint(trial.drill, bundle.version)
+    found = baseline.load(home(), key)
+    if found is None:
+        trial.observer.progress("recording a baseline: nothing is broken yet")
+        run_baseline(trial)
+        found = {"recorded_in": trial.run.id, **judging.steady_measures(trial.drill, trial.clients().parts())}
+        baseline.save(home(), key, found)
+    trial.observer.event(events.write("baseline.recorded", fingerprint=key, **found))
+
+
+def _describe(
+    run_dir: RunDir, drill: Drill, target: LocalTarget, bundle: Bundle, seed: int, trials: int, options: Options
+) -> None:
+    """Write ``meta.json`` before anything is broken."""
+    manifest = bundle.manifest
+    facts: dict[str, Any] = {
+        "drill": {"title": drill.title, "file": drill.path.name, "sha256": rundir.sha256(run_dir.drill)},
+        "command": " ".join(options.command),
+        "target": {"kind": target.kind, "reference": str(target.reference), "ephemeral": target.ephemeral},
+        "topology": {"nodes": dict(target.deployment.nodes), "replication": target.deployment.replication},
+        "accelerator": target.deployment.accelerator,
+        "model": {
+            "version": bundle.version,
+            "data_source": manifest.get("data_source"),
+            "synthetic": manifest.get("synthetic"),
+            "metrics": manifest.get("metrics"),
+        },
+        "seeds": {"run": seed, "evaluation_users": EVALUATION_SEED},
+        "trials": trials,
+    }
+    rundir.write_meta(run_dir, facts)
+
+
+def _write_record(run_dir: RunDir, rows: list[ReadBack]) -> None:
+    """Merge what the clients wrote into the run's tables; the parts go once the whole is on the disk."""
+    parts = sorted(run_dir.parts.glob("*.jsonl"))
+    record.write_requests(run_dir.requests, parts)
+    record.write_readback(run_dir.readback, rows)
+    shutil.rmtree(run_dir.parts)
+
+
+def _keep_logs(run_dir: RunDir) -> None:
+    """Move an ephemeral lab's logs to the run's; the rest of the lab's folder is empty mount points."""
+    if run_dir.lab.exists():
+        for log in (run_dir.lab / "logs").glob("*.log"):
+            log.rename(run_dir.logs / log.name)
+        shutil.rmtree(run_dir.lab)
+
+
+@contextmanager
+def _interruptible(events: EventWriter) -> Iterator[None]:
+    """Turn Ctrl-C, SIGTERM and a closed terminal into one exception, so that healing is ordinary unwinding."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in STOPPING:
+            signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the healing
+        name = signal.Signals(number).name
+        events.write("interrupted", signal=name)
+        raise Interrupted(f"interrupted by {name}; everything that was broken has been healed")
+
+    before = {number: signal.signal(number, stop) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

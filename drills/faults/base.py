@@ -1,0 +1,124 @@
+"""What a fault is, and how Chaos Toolkit reaches it.
+
+A fault is a frozen dataclass: its fields are its arguments. ``activities`` turns it into the two functions that a
+drill file names (``func: inject`` and ``func: heal``), which work inside ``recdr drill run`` and under a plain
+``chaos run`` with a lab up.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+from drills.undo import UndoLog
+from drills.targets.registry import attach
+
+Activity = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """``real`` or ``simulated``, with what the fault does and does not certify, one sentence each."""
+
+    kind: Literal["real", "simulated"]
+    certifies: str
+    does_not_certify: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen from outside the fault. ``observed`` False: nothing was, so the drill says UNKNOWN."""
+
+    observed: bool
+    text: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Fault(Protocol):
+    """One way to break something. ``T`` is a target that has every ability in ``needs``."""
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[type, ...]]
+
+    def fidelity(self, target: Any) -> Fidelity: ...
+
+    def inject(self, target: Any) -> None:
+        """Break it; returns once the fault is in force."""
+
+    def took_effect(self, target: Any) -> Evidence:
+        """Look from outside the fault whether it is in force."""
+
+    def heal(self, target: Any) -> None:
+        """Undo it. Idempotent: before inject, twice, from a fresh process."""
+
+    def healed(self, target: Any) -> Evidence:
+        """Look from outside whether everything works again (``observed`` True: it does)."""
+
+
+def wait_for(check: Callable[[], Evidence], timeout_s: float, every_s: float = 0.05) -> Evidence:
+    """Ask ``check`` until it observes something or ``timeout_s`` have passed; the last answer is returned."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        evidence = check()
+        if evidence.observed or time.monotonic() >= deadline:
+            return evidence
+        time.sleep(every_s)
+
+
+EFFECT_TIMEOUT_S = 5.0
+HEAL_TIMEOUT_S = 30.0
+
+
+def inject(fault: Fault) -> dict[str, Any]:
+    """Break something on the current target, with durable intent first and evidence afterwards."""
+    target, undo = attach(), UndoLog.current()
+    undo.intend(fault.name, arguments(fault))
+    begin = time.monotonic_ns()
+    fault.inject(target)
+    done = time.monotonic_ns()
+    undo.injected(fault.name, arguments(fault), asdict(fault.fidelity(target)), begin, done)
+    evidence = wait_for(lambda: fault.took_effect(target), EFFECT_TIMEOUT_S)
+    undo.effect(fault.name, arguments(fault), evidence.observed, evidence.text, evidence.details)
+    return asdict(evidence)
+
+
+def heal(fault: Fault) -> dict[str, Any]:
+    """Undo a fault on the current target and confirm from outside that it is gone.
+
+    Healing what is not broken is allowed (rollbacks do) and leaves no trace in the record.
+    """
+    target, undo = attach(), UndoLog.current()
+    broken = undo.is_open(fault.name, arguments(fault))
+    begin = time.monotonic_ns()
+    fault.heal(target)
+    if broken:
+        undo.healed(fault.name, arguments(fault), begin, time.monotonic_ns())
+    evidence = wait_for(lambda: fault.healed(target), HEAL_TIMEOUT_S)
+    if broken:
+        undo.confirmed(fault.name, arguments(fault), evidence.observed, evidence.text)
+    return asdict(evidence)
+
+
+def arguments(fault: Fault) -> dict[str, Any]:
+    """The fault's settings as a drill file would write them."""
+    return asdict(fault)  # type: ignore[call-overload]  # every fault is a dataclass; a protocol cannot say so
+
+
+def activities(kind: Callable[..., Fault]) -> tuple[Activity, Activity]:
+    """The ``inject`` and ``heal`` functions of a fault, with the fault's own arguments as their signature."""
+
+    def inject_(**given: Any) -> dict[str, Any]:
+        return inject(kind(**given))
+
+    def heal_(**given: Any) -> dict[str, Any]:
+        return heal(kind(**given))
+
+    for function, name in ((inject_, "inject"), (heal_, "heal")):
+        function.__name__ = name
+        function.__doc__ = f"{name.capitalize()}: {inspect.getdoc(kind)}"
+        signature = inspect.signature(kind)
+        function.__signature__ = signature.replace(return_annotation=dict)  # type: ignore[attr-defined]
+    return inject_, heal_

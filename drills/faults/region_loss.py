@@ -1,0 +1,44 @@
+"""A whole region is lost: its network goes silent and every process in it is gone, as after a power cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.looks import node_silent, nodes_ready
+from drills.targets.base import RegionLosable, Target
+
+
+@dataclass(frozen=True)
+class RegionLoss:
+    """Lose ``region``: nothing in it runs, no packet enters or leaves; healing starts it again."""
+
+    region: str
+    name: ClassVar[str] = "region_loss"
+    needs: ClassVar[tuple[type, ...]] = (RegionLosable,)
+
+    def fidelity(self, target: Any) -> Fidelity:
+        return Fidelity(
+            "real",
+            "how clients, traffic director and store react when a region falls silent with everything in it",
+            "the time a real data centre needs to come back, and loss of data that was only in a disk's cache",
+        )
+
+    def inject(self, target: RegionLosable) -> None:
+        target.lose_region(self.region)
+
+    def took_effect(self, target: Target) -> Evidence:
+        seen = [node_silent(target, node) for node in target.nodes_of(self.region)]
+        if all(evidence.observed for evidence in seen):
+            return Evidence(True, f"no node of {self.region} answers a request sent to it from the edge")
+        return next(evidence for evidence in seen if not evidence.observed)
+
+    def heal(self, target: RegionLosable) -> None:
+        target.restore_region(self.region)
+
+    def healed(self, target: Target) -> Evidence:
+        return nodes_ready(target, target.nodes_of(self.region))
+
+
+inject, heal = activities(RegionLoss)

@@ -1,0 +1,47 @@
+"""From a run directory to its verdict and reports: nothing but the directory is needed, on any machine, at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import reports
+from drills import record, rundir, spec, verdict
+from drills.measures import Settings, baseline_of
+from drills.record import Request
+from drills.rundir import RunDir
+from drills.spec import Drill
+
+
+def judge_run(run: RunDir) -> verdict.Verdict:
+    """Judge the run by its record, write ``verdict.json``, and build the reports; raises UsageError for no run."""
+    meta = rundir.read_meta(run)
+    drill = spec.load(run.drill)
+    judged = verdict.judge(
+        record.read(run.path),
+        drill.objectives.values(),
+        run=meta["run"],
+        drill=drill.title,
+        trials=meta["trials"],
+        settings=settings_of(drill),
+    )
+    partial = run.verdict.with_suffix(".partial")
+    partial.write_bytes(verdict.to_json(judged))
+    partial.replace(run.verdict)
+    reports.build(run.path)
+    return judged
+
+
+def settings_of(drill: Drill) -> Settings:
+    """The thresholds of the measures, with what the drill file says about recovery."""
+    return Settings(window_s=drill.recovery.sustain_s, latency_bound_s=drill.recovery.latency_bound_s)
+
+
+def steady_measures(drill: Drill, parts: Iterable[Path]) -> dict[str, Any]:
+    """What a baseline holds: the steady measures and every evaluation user's own hits."""
+    decoder = msgspec.json.Decoder(Request)
+    requests = [decoder.decode(line) for part in parts for line in record.lines(part)]
+    return baseline_of(requests, settings_of(drill))

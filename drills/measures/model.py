@@ -1,0 +1,137 @@
+"""What a measure is, which measures there are, and the settings that define them (docs/measuring.md)."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+PHASES = ("before", "during", "after", "post_fault")
+DEFAULT_PHASE = "post_fault"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure taken from a timeline, with everything needed to believe it.
+
+    ``value`` is None where it was not observed. ``interval`` holds the uncertainty of the method (probe
+    spacing, sampling); it informs and does not decide. ``possible`` is set only where records are missing:
+    every value that fits what *was* recorded lies in it, and both ends must meet an objective for a PASS.
+    ``censored``: the true value is at least ``value``. ``baseline`` is what a ratio objective divides by.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    resolution: float | None = None
+    interval: tuple[float, float] | None = None
+    possible: tuple[float, float] | None = None
+    censored: bool = False
+    reason: str | None = None
+    evidence: dict[str, object] = field(default_factory=dict)
+    baseline: float | None = None
+
+
+class Definition(NamedTuple):
+    """What an objective may ask of a measure."""
+
+    unit: str
+    allows_phase: bool
+    allows_ratio: bool
+    higher_is_better: bool
+    meaning: str
+    only_grows: bool = False
+    """More of the same trial can only make it worse: a violation is certain even in a trial cut short."""
+
+
+MEASURES: dict[str, Definition] = {
+    "rto_read_s": Definition(
+        "s", False, False, False, "time until reads worked again and kept working", True
+    ),
+    "rto_write_s": Definition(
+        "s", False, False, False, "time until writes worked again and kept working", True
+    ),
+    "rto_quality_s": Definition(
+        "s", False, False, False, "time until recommendations were as good as before", True
+    ),
+    "rpo_events": Definition(
+        "events", False, False, False, "number of acknowledged events that a region lost", True
+    ),
+    "rpo_s": Definition("s", False, False, False, "age at the fault of the oldest event lost", True),
+    "duplicated_events": Definition(
+        "events", False, False, False, "number of events stored more than once", True
+    ),
+    "split_brain_events": Definition(
+        "events", False, False, False, "number of events acknowledged by both regions in turn", True
+    ),
+    "recall_at_20": Definition(
+        "ratio", True, True, True, "share of held-out items among the first 20 recommended"
+    ),
+    "availability": Definition("ratio", True, True, True, "share of requests that succeeded"),
+    "failed_reads": Definition(
+        "requests", True, False, False, "number of reads that failed as clients saw them", True
+    ),
+    "failed_writes": Definition(
+        "requests", True, False, False, "number of writes that failed as clients saw them", True
+    ),
+    "p50_ms": Definition("ms", True, True, False, "latency that half of the reads stayed within"),
+    "p99_ms": Definition("ms", True, True, False, "latency that 99 % of the reads stayed within"),
+}
+
+
+def definition(name: str) -> Definition | None:
+    """The definition of ``name`` (``recall_at_K`` for every K from 1 to 999); None where it is no measure."""
+    if re.fullmatch(r"recall_at_[1-9]\d{0,2}", name):
+        k = name.rpartition("_")[2]
+        return MEASURES["recall_at_20"]._replace(
+            meaning=f"share of held-out items among the first {k} recommended"
+        )
+    return MEASURES.get(name)
+
+
+def key(name: str, phase: str | None) -> str:
+    """How a measure is called in a verdict: ``p99_ms`` since the fault, or ``p99_ms@before``."""
+    known = definition(name)
+    if known is None or not known.allows_phase or phase in (None, DEFAULT_PHASE):
+        return name
+    return f"{name}@{phase}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The thresholds that the definitions rest on; the defaults are documented in docs/measuring.md."""
+
+    window_s: float = 2.0
+    """A recovery must hold over every window of this length until the end of the trial."""
+    success_ratio: float = 0.99
+    """Share of a window's probes that must be answered well within ``latency_bound_s``."""
+    latency_bound_s: float = 1.0
+    """A probe answered later than this counts as failed."""
+    prompt_s: float = 0.25
+    """A probe answered later than this counts as slow."""
+    prompt_ratio: float = 0.95
+    """Share of a window's probes that must be answered within ``prompt_s``."""
+    lateness_bound_s: float = 0.05
+    """A probe sent later than this after it was due shows that the prober itself was held up."""
+    settle_s: float = 0.1
+    """Probes due in the last moments before the load stopped are left out."""
+    quality_k: int = 20
+    quality_window: int = 100
+    """Requests in a rolling window of ``rto_quality_s``."""
+    quality_ratio: float = 0.95
+    """Share of the baseline's hits that such a window must reach."""
+    min_users: int = 30
+    """Fewer distinct held-out users than this say nothing about recall."""
+    regions: tuple[str, ...] = ("primary", "standby")
+    """Regions whose event logs must have been read back."""
+
+
+UNSETTLED = math.inf
+"""The open end of ``Measure.possible`` where nothing bounds the value from above."""
+
+
+def unknown(name: str, reason: str, **evidence: object) -> Measure:
+    """A measure that was not observed, and why."""
+    known = definition(name)
+    return Measure(name=name, value=None, unit=known.unit if known else "", reason=reason, evidence=evidence)

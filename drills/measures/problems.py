@@ -1,0 +1,128 @@
+"""What stands in the way of a verdict: faults without effect, heals unconfirmed, trials cut short."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from drills.measures.phases import fault_key
+from drills.record import Event, Timeline
+
+STOPS = ("abort", "interrupted")
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Plain sentences. ``invalid``: the trial did not do what the drill asks; ``doubts``: only in part."""
+
+    invalid: tuple[str, ...]
+    doubts: tuple[str, ...]
+    cut_short: bool
+
+
+def of_trial(timeline: Timeline) -> Problems:
+    """The problems of the trial that ``timeline`` holds (``Timeline.of_trial``)."""
+    events = _of_the_trial(timeline)
+    cut = tuple(_cut_short(events))
+    return Problems(
+        invalid=tuple(dict.fromkeys(_invalid(events, timeline))),
+        doubts=tuple(dict.fromkeys((*cut, *_unhealed(events)))),
+        cut_short=bool(cut),
+    )
+
+
+def faults(timeline: Timeline) -> list[dict[str, object]]:
+    """Each injected fault with what was seen of it, in order of injection."""
+    events = _of_the_trial(timeline)
+    found: list[dict[str, object]] = []
+    for injected in _of_kind(events, "fault.injected"):
+        effect = _follow_up(events, injected, "fault.effect")
+        confirmed = _follow_up(events, injected, "heal.confirmed")
+        found.append(
+            {
+                "fault": injected.data.get("fault"),
+                "arguments": injected.data.get("arguments", {}),
+                "fidelity": injected.data.get("fidelity"),
+                "effect_observed": bool(effect and effect.data.get("observed") is True),
+                "effect": effect.data.get("evidence") if effect else None,
+                "heal_confirmed": bool(confirmed and confirmed.data.get("confirmed") is True),
+                "heal": confirmed.data.get("evidence") if confirmed else None,
+            }
+        )
+    return found
+
+
+def stops(events: Iterable[Event]) -> Iterator[str]:
+    """A sentence for each time that somebody or the guard stopped what was going on."""
+    for event in _of_kind(events, "abort"):
+        yield f"It was aborted: {str(event.data.get('reason', 'no reason given')).rstrip('.')}."
+    for event in _of_kind(events, "interrupted"):
+        yield f"It was interrupted by {event.data.get('signal', 'a signal')}."
+
+
+def _of_the_trial(timeline: Timeline) -> list[Event]:
+    """The trial's events in time order, with what stopped the whole run in the middle of it."""
+    own = [e for e in timeline.events if e.trial is not None]
+    started = min((e.t for e in own if e.kind == "trial.started"), default=0)
+    ended = max((e.t for e in own if e.kind == "trial.ended"), default=math.inf)
+    of_run = [e for e in timeline.events if e.trial is None and e.kind in STOPS and started <= e.t <= ended]
+    return sorted([*own, *of_run], key=lambda e: e.t)
+
+
+def _invalid(events: list[Event], timeline: Timeline) -> Iterator[str]:
+    injected = _of_kind(events, "fault.injected")
+    for intent in _of_kind(events, "fault.intent"):
+        if _follow_up(events, intent, "fault.injected") is None:
+            yield f"The fault {_named(intent)} was about to be injected, but never reported to be in force."
+    if not injected:
+        yield "No fault was injected, so the drill's question was not asked."
+    for fault in injected:
+        effect = _follow_up(events, fault, "fault.effect")
+        if effect is None:
+            yield f"Nobody looked whether the fault {_named(fault)} took effect."
+        elif effect.data.get("observed") is not True:
+            seen = str(effect.data.get("evidence") or "nothing was seen of it").rstrip(".")
+            yield f"The fault {_named(fault)} was injected but had no observable effect: {seen}."
+    if not any(r.stream in ("probe_read", "probe_write", "quality") for r in timeline.requests):
+        yield "No probe was recorded, so nothing is known about what clients saw."
+
+
+def _unhealed(events: list[Event]) -> Iterator[str]:
+    for fault in _of_kind(events, "fault.injected"):
+        confirmed = _follow_up(
+            events, fault, "heal.confirmed", accept=lambda e: e.data.get("confirmed") is True
+        )
+        if confirmed is None:
+            yield f"It was not confirmed that the fault {_named(fault)} was healed."
+
+
+def _cut_short(events: list[Event]) -> Iterator[str]:
+    yield from stops(events)
+    if not _of_kind(events, "trial.ended"):
+        yield "The trial has no end on record: recdr was stopped in the middle of it."
+
+
+def _follow_up(
+    events: Iterable[Event], first: Event, kind: str, accept: Callable[[Event], bool] = lambda _: True
+) -> Event | None:
+    """The first event of ``kind`` about the same fault at or after ``first``; None where there is none."""
+    return next(
+        (
+            e
+            for e in events
+            if e.kind == kind and e.t >= first.t and fault_key(e) == fault_key(first) and accept(e)
+        ),
+        None,
+    )
+
+
+def _of_kind(events: Iterable[Event], kind: str) -> list[Event]:
+    return [e for e in events if e.kind == kind]
+
+
+def _named(event: Event) -> str:
+    """A fault with its arguments as a reader of the drill knows it: ``region_loss (region: primary)``."""
+    arguments = event.data.get("arguments")
+    given = ", ".join(f"{k}: {v}" for k, v in arguments.items()) if isinstance(arguments, dict) else ""
+    return f"{event.data.get('fault')} ({given})" if given else str(event.data.get("fault"))

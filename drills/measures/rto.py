@@ -1,0 +1,224 @@
+"""Recovery time: from the fault's acknowledged injection to the start of a sustained recovery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import floor
+
+from drills.measures.model import UNSETTLED, Measure, Settings, unknown
+from drills.measures.phases import SECOND, moments
+from drills.measures.recovery import sustained_from, windows_within
+from drills.measures.schedule import FAILED, GOOD, SLOW, Grid, Slot, Stalls, grid, severity, slots
+from drills.record import Timeline
+
+LEAST_PROBES = 10
+
+
+def rto_read(timeline: Timeline, settings: Settings) -> Measure:
+    """Seconds until reads worked again; see ``recovery_time``."""
+    return recovery_time(timeline, settings, "rto_read_s", "probe_read")
+
+
+def rto_write(timeline: Timeline, settings: Settings) -> Measure:
+    """Seconds until writes worked again; see ``recovery_time``."""
+    return recovery_time(timeline, settings, "rto_write_s", "probe_write")
+
+
+def recovery_time(timeline: Timeline, settings: Settings, name: str, stream: str) -> Measure:
+    """Seconds from the acknowledged injection to the success of ``stream`` that starts a sustained recovery.
+
+    Unknown (value None) where nothing was injected, the stream has too few probes, the service failed before
+    the fault already, or what was not recorded decides; censored where the service never recovered.
+    """
+    at, schedule = moments(timeline), grid(timeline, stream)
+    if at.begin is None or at.injected is None or at.end is None:
+        return unknown(name, "No fault was injected, so there is nothing to recover from.")
+    if schedule is None or not any(r.stream == stream for r in timeline.requests):
+        return unknown(name, f"No {stream} request was recorded.")
+    stalls, last_due = Stalls(timeline, settings), at.end - round(settings.settle_s * SECOND)
+    before, since_begin, since_ack = (
+        Probed(slots(timeline, stream, schedule, since, until), stalls, settings, schedule)
+        for since, until in (
+            (schedule.anchor, at.begin),
+            (at.begin, last_due),
+            (at.injected, last_due),
+        )
+    )
+    what = {"probe_read": "reads", "probe_write": "writes"}[stream]
+    trouble = since_ack.too_little() or before.until(at.begin).unsteady(what)
+    if trouble:
+        return unknown(name, trouble)
+    return _measure(name, what, since_ack, (at.injected, since_begin.answered_s(at.begin)))
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """``moment``: where the value counts to; ``answered``: when the first answer of it had come (both ns)."""
+
+    at_once: bool
+    moment: int
+    answered: int
+
+    def seconds_since(self, injected: int) -> float:
+        """0 where the very first window after the fault already held: no outage to recover from."""
+        return 0.0 if self.at_once else max(0, self.moment - injected) / SECOND
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A stretch of a stream's slots, judged by the best and by the worst reading that fit the record."""
+
+    slots: list[Slot]
+    stalls: Stalls
+    settings: Settings
+    grid: Grid
+
+    @cached_property
+    def length(self) -> int:
+        """Probes in one window."""
+        return round(self.settings.window_s * SECOND / self.grid.interval)
+
+    @cached_property
+    def readings(self) -> list[tuple[int, int]]:
+        return [severity(slot, self.stalls, self.settings) for slot in self.slots]
+
+    @cached_property
+    def best(self) -> Recovery | None:
+        return self.recovery([best for best, _ in self.readings])
+
+    @cached_property
+    def worst(self) -> Recovery | None:
+        return self.recovery([worst for _, worst in self.readings])
+
+    @cached_property
+    def unseen(self) -> int:
+        """Probes whose fate is not known for certain."""
+        return sum(best != worst for best, worst in self.readings)
+
+    def until(self, end: int) -> Probed:
+        """The slots whose answers had all come before ``end``."""
+        over = [slot for slot in self.slots if all(r.t_done < end for r in slot.requests)]
+        return Probed(over, self.stalls, self.settings, self.grid)
+
+    def recovery(self, readings: list[int]) -> Recovery | None:
+        """When the recovery began by these readings; None where it did not."""
+        settings, good = self.settings, [reading == GOOD for reading in readings]
+        failures = [reading == FAILED for reading in readings]
+        enough = windows_within(failures, self.length, (1 - settings.success_ratio) * self.length)
+        prompt = windows_within([not g for g in good], self.length, (1 - settings.prompt_ratio) * self.length)
+        first = sustained_from(good, [a and b for a, b in zip(enough, prompt, strict=True)])
+        if first is None:
+            return None
+        after = [slot for slot, ok in zip(self.slots[first:], good[first:], strict=True) if ok]
+        # An answer to an older probe, though late, shows too that the service is back.
+        since = self.slots[first].t
+        late = [r.t_done for slot in self.slots[:first] for r in slot.requests if r.ok and r.t_done >= since]
+        return Recovery(
+            at_once=first == 0,
+            moment=min([*(recovered_at(slot, self.grid) for slot in after), *late]),
+            answered=min([*(answered_at(slot) for slot in after), *late]),
+        )
+
+    def answered_s(self, begin: int) -> float:
+        """Seconds from ``begin`` until a recovery had certainly been seen; 0 where there was no outage."""
+        if self.worst is None or self.worst.at_once:
+            return 0.0
+        return (self.worst.answered - begin) / SECOND
+
+    def too_little(self) -> str | None:
+        """Why no window can be judged; None where one can."""
+        window_s = self.settings.window_s
+        if self.length < LEAST_PROBES:
+            return (
+                f"A window of {window_s:g} s holds {self.length} probes; it takes {LEAST_PROBES} to judge it."
+            )
+        if len(self.slots) < self.length:
+            seconds = len(self.slots) * self.grid.interval_s
+            return (
+                f"Only {seconds:.2f} s were measured after the fault; recovery must hold for {window_s:g} s."
+            )
+        return None
+
+    def unsteady(self, what: str) -> str | None:
+        """Why the service was not seen working; None where it was."""
+        bad, total = sum(worst == FAILED for _, worst in self.readings), len(self.slots)
+        if total < LEAST_PROBES:
+            return f"Only {total} {what} were probed before the fault, too few to know that they worked."
+        if bad > (1 - self.settings.success_ratio) * total + 1e-9:
+            return f"Before the fault {bad} of {total} probed {what} had failed, come late or gone unseen."
+        return None
+
+
+def recovered_at(slot: Slot, schedule: Grid) -> int:
+    """When the service was back by this probe (ns): when it was due if it was answered before the next was.
+
+    Else when it was answered: a probe that a dark server holds and answers at its return was due long before.
+    """
+    answered = answered_at(slot)
+    return slot.t if answered - slot.t <= schedule.interval else answered
+
+
+def answered_at(slot: Slot) -> int:
+    """When the answer had come (ns); a slot without a record is hoped to have been answered at once."""
+    return min((r.t_done for r in slot.requests), default=slot.t)
+
+
+def _measure(name: str, what: str, probed: Probed, fault: tuple[int, float]) -> Measure:
+    """``fault``: when its injection was acknowledged (ns), and the recovery time from its begin (s)."""
+    injected, from_begin_s = fault
+    measure = Measure(
+        name=name,
+        value=None,
+        unit="s",
+        resolution=probed.grid.interval_s,
+        evidence=_evidence(probed, injected),
+    )
+    best, worst, resolution = probed.best, probed.worst, probed.grid.interval_s
+    if best is None:
+        seconds = (probed.slots[-1].t + probed.grid.interval - injected) / SECOND
+        reason = (
+            f"The {what} had not recovered for good when the trial ended, {seconds:.2f} s after the fault."
+        )
+        return replace(measure, value=seconds, censored=True, reason=reason)
+    least = best.seconds_since(injected)
+    if worst is None:
+        reason = _unseen(probed, "so it is not known whether the service recovered")
+        return replace(measure, possible=(least, UNSETTLED), reason=reason)
+    most = worst.seconds_since(injected)
+    tolerated = 1 + floor((1 - probed.settings.success_ratio) * probed.length + 1e-9)
+    sure = least == most
+    return replace(
+        measure,
+        value=most,
+        interval=(max(0.0, least - resolution), max(from_begin_s, most, tolerated * resolution)),
+        possible=None if sure else (least, most),
+        reason=_tolerated(probed) if sure else _unseen(probed, "so the value is their worst case"),
+    )
+
+
+def _evidence(probed: Probed, injected: int) -> dict[str, object]:
+    worst = [worst for _, worst in probed.readings]
+    failed = [slot.t for slot, reading in zip(probed.slots, worst, strict=True) if reading == FAILED]
+    return {
+        "probes": len(probed.slots),
+        "failed": sum(best == FAILED for best, _ in probed.readings),
+        "slow": worst.count(SLOW),
+        "unobserved": probed.unseen,
+        "first_failed_s": (failed[0] - injected) / SECOND if failed else None,
+        "last_failed_s": (failed[-1] - injected) / SECOND if failed else None,
+    }
+
+
+def _tolerated(probed: Probed) -> str | None:
+    failed = sum(worst == FAILED for _, worst in probed.readings)
+    if probed.worst is not None and probed.worst.at_once and failed:
+        return f"{failed} of {len(probed.slots)} probes failed, too few in any window to count as an outage."
+    return None
+
+
+def _unseen(probed: Probed, consequence: str) -> str:
+    total = len(probed.slots)
+    return (
+        f"The fate of {probed.unseen} of {total} probes is not known (the prober was held up), {consequence}."
+    )

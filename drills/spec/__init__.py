@@ -1,0 +1,48 @@
+"""What users write: drill files. The only reader of drill YAML.
+
+document.py      YAML with line numbers
+rules.py         what one setting may be
+model.py         Drill and its parts, with every default and bound
+objectives.py    bounds on measures
+method.py        activities; arguments.py the arguments of recdr's faults
+load.py          a path in, a Drill or a SpecError out
+schema.py        the same rules as a JSON Schema for editors
+"""
+
+from drills.spec.load import load
+from drills.spec.model import (
+    AbortIf,
+    Drill,
+    FaultUse,
+    Guard,
+    Load,
+    Mix,
+    Objective,
+    ProbeRates,
+    Recovery,
+    Region,
+    Settings,
+    Topology,
+    Variant,
+)
+from drills.spec.shipped import SCHEMA, find, shipped
+
+__all__ = [
+    "SCHEMA",
+    "AbortIf",
+    "Drill",
+    "FaultUse",
+    "Guard",
+    "Load",
+    "Mix",
+    "Objective",
+    "ProbeRates",
+    "Recovery",
+    "Region",
+    "Settings",
+    "Topology",
+    "Variant",
+    "find",
+    "load",
+    "shipped",
+]

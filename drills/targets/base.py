@@ -1,0 +1,114 @@
+"""What a target is, and what it may be able to do.
+
+A target is where the regions live. Deploying and tearing down is all that every target must do; each way to
+break it is a separate ability, a protocol of its own. A fault names the abilities it needs and never asks which
+target it talks to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from drills.record import Event
+from drills.spec import Topology
+
+EDGE = "edge"
+REGIONS = ("primary", "standby")
+SITES = (EDGE, *REGIONS)
+NODE_HEADER = "X-Recdr-Node"
+REGION_HEADER = "X-Recdr-Region"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployed service, as its clients and recdr reach it.
+
+    ``edge_url`` is the clients' way in. ``ops_url`` reaches one node or one region past the traffic director, seen
+    from the edge site: send ``X-Recdr-Node`` or ``X-Recdr-Region`` with the request.
+    """
+
+    kind: str
+    edge_url: str
+    ops_url: str
+    nodes: Mapping[str, tuple[str, ...]]
+    bundle: Path
+    replication: str
+    accelerator: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """Where the regions live."""
+
+    kind: str
+    deployment: Deployment
+
+    def deploy(self, topology: Topology) -> Deployment:
+        """Start everything and return once it serves; raises HostError or TargetError and leaves nothing behind."""
+
+    def teardown(self) -> None:
+        """Remove everything that was deployed; idempotent."""
+
+    def reset(self) -> None:
+        """Bring back the state right after deploying: nothing broken, all nodes up, the primary is the master."""
+
+    def nodes_of(self, region: str) -> tuple[str, ...]:
+        """The names of a region's nodes."""
+
+    def sightings(self, since_ns: int) -> list[Event]:
+        """What the target saw by itself since then: ``edge.server``, ``store.promoted``, ``process.ended``."""
+
+    def observe(self, node: str) -> dict[str, Any] | None:
+        """What ``node`` says of itself (its ``/readyz`` document) as seen from the edge; None where no answer came."""
+
+
+@runtime_checkable
+class Killable(Protocol):
+    """Nodes are processes that can be killed and started again."""
+
+    def kill_node(self, node: str, signal: int) -> None: ...
+
+    def start_node(self, node: str) -> None:
+        """Idempotent: a node that runs is left alone."""
+
+
+@runtime_checkable
+class Partitionable(Protocol):
+    """Packets between two places can be dropped silently. A place is a site or one host of it (``primary/node-1``)."""
+
+    def cut(self, a: str, b: str) -> None:
+        """Drop everything between ``a`` and ``b``, both ways; idempotent."""
+
+    def mend(self, a: str, b: str) -> None:
+        """Undo ``cut``; idempotent."""
+
+    def reachable(self, source: str, destination: str) -> bool:
+        """Whether a new connection from ``source`` reaches ``destination`` within 0.3 s."""
+
+
+@runtime_checkable
+class RegionLosable(Protocol):
+    """A whole region can lose its power and its network at once."""
+
+    def lose_region(self, region: str) -> None: ...
+
+    def restore_region(self, region: str) -> None:
+        """Power and network are back and every process was started; idempotent."""
+
+
+@runtime_checkable
+class GpuFaultable(Protocol):
+    """The accelerator of one node can be made to fail."""
+
+    def accelerator_layer(self, node: str, layer: str) -> str:
+        """The layer at which ``auto`` makes ``node``'s accelerator fail; any other ``layer`` is returned as it is."""
+
+    def fail_accelerator(self, node: str, layer: str) -> None: ...
+
+    def restore_accelerator(self, node: str) -> None: ...
+
+
+ABILITIES: Sequence[type] = (Killable, Partitionable, RegionLosable, GpuFaultable)

@@ -1,0 +1,326 @@
+"""The lab's PID 1: it builds the network, starts every process, and breaks and mends them on request.
+
+``python -m drills.targets.local.lab SETTINGS`` enters new namespaces, and its child becomes PID 1 there. When PID 1
+dies, for whatever reason, the kernel ends every process of the lab and takes down its network and mounts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from drills.processes import die_with_parent
+from drills.record import EventWriter
+from drills.targets.base import EDGE, REGIONS
+from drills.targets.local import control, namespaces, services
+from drills.targets.local.network import Network
+from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT
+from drills.targets.local.services import Service, Settings
+from drills.targets.local.sightings import READERS
+
+EXIT_FORBIDDEN = 77
+
+
+@dataclass
+class Running:
+    """A process of the lab and where its output goes."""
+
+    service: Service
+    process: subprocess.Popen[bytes]
+    log: BinaryIO
+    rest: bytes = b""
+
+
+@dataclass
+class Tool:
+    """A helper process that runs once; ``code`` is None while it runs."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    code: int | None = None
+
+
+@dataclass
+class Lab:
+    """Everything PID 1 knows. Requests are handled one after another; none waits for another process."""
+
+    settings: Settings
+    network: Network
+    events: EventWriter
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    running: dict[str, Running] = field(default_factory=dict)
+    tools: dict[str, Tool] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    stopped: bool = False
+
+    def start(self, service: Service) -> None:
+        """Start a process in its host's network; one that runs is left alone."""
+        if service.name in self.running:
+            return
+        process = self._spawn(service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE)
+        log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
+        self.running[service.name] = Running(service, process, log)
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        self.selector.register(process.stdout, selectors.EVENT_READ, lambda: self._read(service.name))
+
+    def kill(self, name: str, number: int) -> None:
+        """Signal a process; one that does not run is left alone. After SIGKILL it is gone when this returns."""
+        if running := self.running.get(name):
+            running.process.send_signal(number)
+            if number == signal.SIGKILL:
+                running.process.wait()
+                self._ended(name)
+
+    def lose(self, region: str) -> None:
+        """Power cut: the network goes first, so that nobody hears the connections close."""
+        self.lost.add(region)
+        for other in (EDGE, *REGIONS):
+            if other != region:
+                self.network.cut(f"{region}", other)
+        for name in [n for n, r in self.running.items() if r.service.host.partition("/")[0] == region]:
+            self.kill(name, signal.SIGKILL)
+
+    def restore(self, region: str) -> None:
+        """Power and network are back; the store joins as a replica of whoever is master now."""
+        for other in (EDGE, *REGIONS):
+            if other != region and other not in self.lost:
+                self.network.mend(region, other)
+        self.lost.discard(region)
+        self.start_region(region)
+
+    def start_region(self, region: str) -> None:
+        """Start whatever of a region does not run."""
+        if self.settings.plan.store(region) not in self.running:
+            self.start(services.store(self.settings, region, self._master()))
+        self.start(services.sentinel(self.settings, region))
+        for name in self.settings.plan.nodes[region]:
+            self.start_node(name)
+
+    def start_node(self, name: str) -> None:
+        """Start a node that does not run, unless its region has no power."""
+        if name.partition("/")[0] not in self.lost:
+            self.start(services.node(self.settings, name))
+
+    def admin(self, node: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a fault command to a node's admin socket and return its answer; raises RuntimeError if refused."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(3.0)
+            client.connect(str(services.admin_socket(self.settings, node)))
+            content = json.dumps(body).encode()
+            head = f"POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+            client.sendall(head.encode() + content)
+            answer = client.makefile("rb").read()
+        head_, _, content = answer.partition(b"\r\n\r\n")
+        if b" 200 " not in head_.partition(b"\r\n")[0]:
+            raise RuntimeError(f"{node} refused {path}: {content.decode(errors='replace')}")
+        return {"node": node}
+
+    def run_tool(self, name: str, argv: list[str]) -> None:
+        """Run ``python -m argv`` at the router, from where every host can be reached."""
+        output = self.settings.logs / f"{name}.log"
+        with output.open("ab") as log:
+            process = self._spawn((sys.executable, "-P", "-m", *argv), None, (), log)
+        self.tools[name] = Tool(process, output)
+
+    def tool(self, name: str) -> dict[str, Any]:
+        """Whether a tool still runs, how it ended, and its last words."""
+        tool = self.tools[name]
+        tool.code = tool.process.poll()  # asked for often, so a tool that ended is not a zombie for long
+        return {"code": tool.code, "output": tool.output.read_text(errors="replace")[-2000:]}
+
+    def status(self) -> dict[str, Any]:
+        """What runs, what is cut, what is lost."""
+        wanted = [service.name for service in services.services(self.settings)]
+        return {
+            "processes": {name: name in self.running for name in wanted},
+            "cuts": sorted(self.network.cuts),
+            "lost": sorted(self.lost),
+        }
+
+    def heal(self) -> None:
+        """Undo everything: power, partitions, processes that do not run."""
+        for region in sorted(self.lost):
+            self.restore(region)
+        for a, b in sorted(self.network.cuts):
+            self.network.mend(a, b)
+        for region in REGIONS:
+            for name in (*self.settings.plan.nodes[region], self.settings.plan.store(region), f"{region}/sentinel"):
+                self.kill(name, signal.SIGCONT)
+            self.start_region(region)
+
+    def serve(self) -> None:
+        """Answer requests and read logs until told to stop."""
+        listener = socket.socket(fileno=self.settings.control_fd)
+        self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+        while not self.stopped:
+            for key, _ in self.selector.select(timeout=0.5):
+                key.data()
+            self._reap()
+
+    def _accept(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            if not control.is_owner(connection):
+                return
+            try:
+                request = control.receive(connection)
+                result = self._commands()[request.pop("do")](**request)
+            except Exception as error:  # noqa: BLE001 - the caller gets the error; PID 1 must outlive it
+                control.reply(connection, error=f"{type(error).__name__}: {error}")
+            else:
+                control.reply(connection, result=result)
+
+    def _commands(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "status": self.status,
+            "cut": self.network.cut,
+            "mend": self.network.mend,
+            "reachable": self.network.reachable,
+            "kill": self.kill,
+            "start_node": self.start_node,
+            "lose": self.lose,
+            "restore": self.restore,
+            "admin": self.admin,
+            "run_tool": self.run_tool,
+            "tool": self.tool,
+            "heal": self.heal,
+            "stop": self._stop,
+        }
+
+    def _stop(self) -> None:
+        self.stopped = True
+
+    def _spawn(
+        self, argv: tuple[str, ...], network: int | None, fds: tuple[int, ...], output: Any
+    ) -> subprocess.Popen[bytes]:
+        def enter() -> None:
+            if network is not None:
+                namespaces.enter_network(network)
+
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "HOME": "/tmp"}  # noqa: S108
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=fds,
+            preexec_fn=enter,  # noqa: PLW1509 - PID 1 has one thread, and setns has no other place
+            start_new_session=True,
+            cwd=self.settings.lab_dir,
+            env=environment,
+        )
+
+    def _master(self) -> str:
+        """The region whose store the witness calls the master; the primary where the witness cannot be asked."""
+        address = _ask_sentinel(self.settings.plan.sentinels()[EDGE])
+        plan = self.settings.plan
+        return next((r for r in REGIONS if plan.host(plan.store(r)).address == address), "primary")
+
+    def _read(self, name: str) -> None:
+        running = self.running.get(name)
+        if running is None or running.process.stdout is None:
+            return
+        chunk = os.read(running.process.stdout.fileno(), 65536)
+        if not chunk:
+            self.selector.unregister(running.process.stdout)
+            return
+        now = time.monotonic_ns()
+        running.log.write(chunk)
+        *lines, running.rest = (running.rest + chunk).split(b"\n")
+        if reader := READERS.get(running.service.kind):
+            for line in lines:
+                if seen := reader(name, line.decode(errors="replace")):
+                    self.events.write(seen[0], t=now, **seen[1])
+
+    def _reap(self) -> None:
+        """Notice processes that ended; orphans of theirs end up here too and must not stay as zombies."""
+        for name in [n for n, r in self.running.items() if r.process.poll() is not None]:
+            self._ended(name)
+        known = {t.process.pid for t in self.tools.values()}
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in known:
+                    break
+                os.waitpid(ended.si_pid, 0)
+
+    def _ended(self, name: str) -> None:
+        running = self.running.pop(name)
+        self._drain(running)
+        running.log.close()
+        self.events.write("process.ended", process=name, code=running.process.returncode)
+
+    def _drain(self, running: Running) -> None:
+        """Read what the process still said, then forget its pipe."""
+        assert running.process.stdout is not None
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(running.process.stdout.fileno(), 65536):
+                running.log.write(chunk)
+        with contextlib.suppress(KeyError):
+            self.selector.unregister(running.process.stdout)
+        running.process.stdout.close()
+
+
+def _ask_sentinel(address: str) -> str:
+    """The master's address by one inline command; empty where nobody answers within 0.5 s."""
+    try:
+        with socket.create_connection((address, SENTINEL_PORT), timeout=0.5) as connection:
+            connection.sendall(f"SENTINEL get-master-addr-by-name {MASTER_NAME}\r\n".encode())
+            return connection.recv(256).split(b"\r\n")[2].decode()
+    except (OSError, IndexError):
+        return ""
+
+
+def main() -> NoReturn:
+    """Enter the namespaces and become the lab."""
+    raw = json.loads(Path(sys.argv[1]).read_text())
+    settings = Settings(**raw)
+    if settings.ephemeral:
+        die_with_parent()
+    try:
+        namespaces.become_root()
+    except OSError as error:
+        print(f"namespaces: {error}", file=sys.stderr)  # noqa: T201 - the parent reads it from the log
+        sys.exit(EXIT_FORBIDDEN)
+    child = os.fork()
+    if child == 0:
+        _be_pid_one(settings)
+    for fd in (settings.edge_fd, settings.ops_fd, settings.control_fd):
+        os.close(fd)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+    _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _be_pid_one(settings: Settings) -> NoReturn:
+    """Set everything up and serve; never returns."""
+    die_with_parent()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    namespaces.private_mounts()
+    namespaces.mount("proc", Path("/proc"))
+    namespaces.mount("tmpfs", settings.run, "size=2g,mode=700")
+    key = services.key_file(settings)
+    key.write_text(secrets.token_hex(32))
+    key.chmod(0o600)
+    events = EventWriter(Path(settings.lab_dir) / "events.jsonl")
+    lab = Lab(settings, Network(settings.plan), events)
+    for service in services.services(settings):
+        lab.start(service)
+    lab.serve()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,344 @@
+"""The local target: two regions and an edge on this machine, without root.
+
+This is the side that runs on the host. It starts the lab's PID 1 and asks it, over the control socket, to do things.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+import signal as signals
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from drills.errors import HostError, TargetError
+from drills.record import Event, read_events
+from drills.spec import Topology
+from drills.targets.base import NODE_HEADER, REGIONS, Deployment
+from drills.targets.local import control
+from drills.targets.local.lab import EXIT_FORBIDDEN
+from drills.targets.local.plan import STORE_PORT, Plan
+from drills.targets.local.services import Settings, find_haproxy, find_valkey
+
+READY_TIMEOUT_S = 40.0
+Progress = Callable[[str], None]
+
+
+class LocalTarget:
+    """Two regions in namespaces. ``ephemeral`` labs die with the process that deployed them."""
+
+    kind = "local"
+
+    def __init__(
+        self, lab_dir: Path, bundle: Path, *, ephemeral: bool = True, port: int = 0, progress: Progress | None = None
+    ) -> None:
+        self.lab_dir = lab_dir
+        self.bundle = bundle
+        self.ephemeral = ephemeral
+        self.port = port
+        self.progress: Progress = progress or (lambda _: None)
+        self._control = ""
+        self._launcher: subprocess.Popen[bytes] | None = None
+        self._deployment: Deployment | None = None
+
+    @property
+    def reference(self) -> Path:
+        """The file by which other processes find this target."""
+        return self.lab_dir / "target.json"
+
+    @property
+    def deployment(self) -> Deployment:
+        """What is deployed; raises TargetError before ``deploy``."""
+        if self._deployment is None:
+            raise TargetError("the local target is not deployed")
+        return self._deployment
+
+    @classmethod
+    def attach(cls, reference: Path) -> LocalTarget:
+        """The target that another process deployed; does not check that it is still there (see ``alive``)."""
+        saved = json.loads(reference.read_text())
+        about = saved["deployment"]
+        deployment = Deployment(**{**about, "bundle": Path(about["bundle"])})
+        target = cls(reference.parent, deployment.bundle, ephemeral=saved["ephemeral"])
+        target._control, target._deployment = saved["control"], deployment
+        return target
+
+    def alive(self) -> bool:
+        """Whether the lab's PID 1 answers."""
+        try:
+            self._ask("status", timeout_s=5.0)
+        except TargetError:
+            return False
+        return True
+
+    def deploy(self, topology: Topology) -> Deployment:
+        """Start the lab and return once both regions serve; on any error nothing of it is left."""
+        begin = time.monotonic()
+        find_valkey()
+        find_haproxy()
+        try:
+            settings = self._launch(topology)
+            self.progress("starting stores, Sentinels, nodes and the traffic director")
+            self._settle("agree", also=self._seed_command(settings))
+            self._wait_ready([node for nodes in settings.nodes.values() for node in nodes])
+        except BaseException:
+            self.teardown()
+            raise
+        about = {"deploy_seconds": round(time.monotonic() - begin, 2), "pid_one": self._pid_one()}
+        assert self._deployment is not None
+        self._deployment = dataclasses.replace(self._deployment, about={**self._deployment.about, **about})
+        self._save()
+        return self._deployment
+
+    def teardown(self) -> None:
+        """End the lab: its PID 1 dies, and with it everything in its namespaces; idempotent."""
+        with contextlib.suppress(TargetError):
+            self._ask("stop", timeout_s=2.0)
+        if self._launcher is not None:
+            try:
+                self._launcher.wait(timeout=3.0)
+            except subprocess.TimeoutExpired:
+                self._launcher.kill()
+                self._launcher.wait()
+        self._wait_gone()
+        self.reference.unlink(missing_ok=True)
+
+    def reset(self) -> None:
+        """Undo every fault, wait until all nodes serve, and make the primary's store the master again."""
+        self._ask("heal", timeout_s=30.0)
+        nodes = [node for region in REGIONS for node in self.nodes_of(region)]
+        self._wait_ready(nodes)
+        for node in nodes:
+            if (self.observe(node) or {}).get("accelerator_state") not in ("ok", None):
+                self.restore_accelerator(node)
+        self._settle("failback")
+        self._wait_ready(nodes)
+
+    def status(self) -> dict[str, Any]:
+        """What runs, what is cut, what is lost; raises TargetError where the lab does not answer."""
+        answer = self._ask("status")
+        assert isinstance(answer, dict)
+        return answer
+
+    def nodes_of(self, region: str) -> tuple[str, ...]:
+        """The names of a region's nodes."""
+        return tuple(self.deployment.nodes[region])
+
+    def observe(self, node: str) -> dict[str, Any] | None:
+        """The node's own ``/readyz`` document with ``ready`` added, asked for from the edge; None without answer."""
+        try:
+            answer = httpx.get(f"{self.deployment.ops_url}/readyz", headers={NODE_HEADER: node}, timeout=1.0)
+            state = answer.json()
+        except (httpx.HTTPError, ValueError):
+            return None
+        if not isinstance(state, dict) or state.get("node") != node:
+            return None
+        return {**state, "ready": answer.status_code == httpx.codes.OK}
+
+    def sightings(self, since_ns: int) -> list[Event]:
+        """What PID 1 read in the logs of the lab's processes since then."""
+        return [event for event in read_events(self.lab_dir / "events.jsonl") if event.t >= since_ns]
+
+    def kill_node(self, node: str, signal: int) -> None:
+        self._ask("kill", name=node, number=int(signal))
+
+    def start_node(self, node: str) -> None:
+        self._ask("kill", name=node, number=int(signals.SIGCONT))
+        self._ask("start_node", name=node)
+
+    def cut(self, a: str, b: str) -> None:
+        self._ask("cut", a=a, b=b)
+
+    def mend(self, a: str, b: str) -> None:
+        self._ask("mend", a=a, b=b)
+
+    def reachable(self, source: str, destination: str) -> bool:
+        return bool(self._ask("reachable", source=source, destination=destination))
+
+    def lose_region(self, region: str) -> None:
+        self._ask("lose", region=region)
+
+    def restore_region(self, region: str) -> None:
+        self._ask("restore", region=region)
+
+    def accelerator_layer(self, node: str, layer: str) -> str:
+        """The layer at which ``node``'s accelerator can be made to fail: ``context`` on a GPU, else ``simulated``."""
+        if layer != "auto":
+            return layer
+        return "context" if self.deployment.accelerator == "cuda" else "simulated"
+
+    def fail_accelerator(self, node: str, layer: str) -> None:
+        self._ask("admin", node=node, path="/accelerator/fail", body={"layer": layer})
+
+    def restore_accelerator(self, node: str) -> None:
+        """A simulated loss is lifted; after a real one only a new process has a usable CUDA context."""
+        if self.deployment.accelerator == "cuda":
+            self._ask("kill", name=node, number=int(signals.SIGKILL))
+            self._ask("start_node", name=node)
+        else:
+            self._ask("admin", node=node, path="/accelerator/restore", body={})
+
+    def _ask(self, do: str, timeout_s: float = 15.0, **arguments: Any) -> Any:
+        return control.call(self._control, do, timeout_s, **arguments)
+
+    def _launch(self, topology: Topology) -> Settings:
+        """Bind the sockets on the host, start PID 1 with them, and wait until it answers."""
+        for folder in ("run", "logs"):
+            (self.lab_dir / folder).mkdir(parents=True, exist_ok=True)
+        self._control = f"recdr-{os.getuid()}-{secrets.token_hex(8)}"
+        with contextlib.ExitStack() as stack:
+            edge, ops = (stack.enter_context(_bind(port)) for port in (self.port, 0))
+            listener = stack.enter_context(control.listen(self._control))
+            settings = self._settings(topology, edge, ops, listener)
+            chosen = self.lab_dir / "settings.json"
+            chosen.write_text(json.dumps(dataclasses.asdict(settings), indent=1))
+            with (self.lab_dir / "logs" / "lab.log").open("wb") as log:
+                self._launcher = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "drills.targets.local.lab", str(chosen)],
+                    pass_fds=(settings.edge_fd, settings.ops_fd, settings.control_fd),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        self._wait_up()
+        self._deployment = self._describe(settings)
+        self._save()
+        return settings
+
+    def _settings(self, topology: Topology, edge: socket.socket, ops: socket.socket, listener: socket.socket) -> Settings:
+        return Settings(
+            nodes=Plan.of(topology).nodes,
+            replication=topology.replication,
+            accelerator=topology.accelerator or "auto",
+            bundle=str(self.bundle),
+            lab_dir=str(self.lab_dir),
+            edge_port=edge.getsockname()[1],
+            ops_port=ops.getsockname()[1],
+            edge_fd=edge.fileno(),
+            ops_fd=ops.fileno(),
+            control_fd=listener.fileno(),
+            ephemeral=self.ephemeral,
+        )
+
+    def _describe(self, settings: Settings) -> Deployment:
+        return Deployment(
+            kind=self.kind,
+            edge_url=f"http://127.0.0.1:{settings.edge_port}",
+            ops_url=f"http://127.0.0.1:{settings.ops_port}",
+            nodes=settings.nodes,
+            bundle=self.bundle,
+            replication=settings.replication,
+            accelerator=settings.accelerator,
+            about={"edge_port": settings.edge_port, "ops_port": settings.ops_port},
+        )
+
+    def _save(self) -> None:
+        assert self._launcher is not None
+        saved = {
+            "kind": self.kind,
+            "control": self._control,
+            "ephemeral": self.ephemeral,
+            "launcher": self._launcher.pid,
+            "deployment": {**dataclasses.asdict(self.deployment), "bundle": str(self.bundle)},
+        }
+        partial = self.reference.with_suffix(".partial")
+        partial.write_text(json.dumps(saved, indent=1))
+        partial.replace(self.reference)
+
+    def _pid_one(self) -> int | None:
+        """The lab's PID 1 as the host counts processes; None where the kernel does not tell."""
+        assert self._launcher is not None
+        pid = self._launcher.pid
+        try:
+            return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        except (OSError, IndexError):
+            return None
+
+    def _wait_up(self) -> None:
+        assert self._launcher is not None
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self._launcher.poll() is not None:
+                raise self._launch_error(self._launcher.returncode)
+            try:
+                control.call(self._control, "status", 5.0)
+            except TargetError:
+                time.sleep(0.05)
+            else:
+                return
+        raise TargetError(f"the lab did not come up within {READY_TIMEOUT_S:.0f} s; see {self.lab_dir / 'logs'}")
+
+    def _launch_error(self, code: int) -> Exception:
+        words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
+        if code == EXIT_FORBIDDEN:
+            return HostError(f"this machine does not let an ordinary user make namespaces ({words}): run 'recdr doctor'")
+        return TargetError(f"the lab's first process ended with {code}: {words[-800:]}")
+
+    def _seed_command(self, settings: Settings) -> list[str]:
+        """Load the users' histories into the master, once it is up."""
+        plan = settings.plan
+        store = f"{plan.host(plan.store('primary')).address}:{STORE_PORT}"
+        key = str(settings.run / "pseudonym.key")
+        return ["recsvc.seed", "--bundle", settings.bundle, "--store", store, "--key-file", key]
+
+    def _settle(self, what: str, also: list[str] | None = None) -> None:
+        """Run the settling helper (and ``also``) inside the lab; raises TargetError with its last words."""
+        plan = Plan({region: self.nodes_of(region) for region in REGIONS})
+        tools = {"settle": ["drills.targets.local.settle", what, *plan.sentinels().values()]}
+        if also:
+            tools["seed"] = also
+        for name, argv in tools.items():
+            self._ask("run_tool", name=name, argv=argv)
+        deadline = time.monotonic() + 2 * READY_TIMEOUT_S
+        for name in tools:
+            while (answer := self._ask("tool", name=name))["code"] is None:
+                if time.monotonic() > deadline:
+                    raise TargetError(f"{name} inside the lab did not end; see {self.lab_dir / 'logs'}")
+                time.sleep(0.05)
+            if answer["code"] != 0:
+                raise TargetError(f"the lab did not settle ({name}): {answer['output'].strip()}")
+
+    def _wait_ready(self, nodes: list[str]) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        waiting = list(nodes)
+        while waiting:
+            waiting = [node for node in waiting if not (self.observe(node) or {}).get("ready")]
+            if waiting and time.monotonic() > deadline:
+                raise TargetError(f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}; see {self.lab_dir / 'logs'}")
+            if waiting:
+                self.progress(f"waiting for {len(waiting)} of {len(nodes)} nodes")
+                time.sleep(0.1)
+
+    def _wait_gone(self) -> None:
+        """PID 1 is gone once its control socket is: the kernel closes it with the process."""
+        deadline = time.monotonic() + 5.0
+        while self._control and time.monotonic() < deadline:
+            try:
+                control.call(self._control, "status", 1.0)
+            except TargetError:
+                return
+            time.sleep(0.05)
+
+
+def _bind(port: int) -> socket.socket:
+    """A listening socket on the loopback; port 0 lets the kernel choose a free one."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind(("127.0.0.1", port))
+    except OSError as error:
+        server.close()
+        raise HostError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}): choose another --port") from error
+    server.listen(1024)
+    return server

@@ -1,0 +1,175 @@
+"""One trial: clients start, the experiment runs in its child process, everything is healed, clients stop, all is read back."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from drills import processes
+from drills.errors import TargetError
+from drills.guard import Guard
+from drills.healing import heal_open_faults
+from drills.load.clients import Audience, Clients
+from drills.load.readback import read_back
+from drills.record import Event, EventWriter, ReadBack
+from drills.rundir import RunDir
+from drills.spec import Drill
+from drills.targets.base import Deployment, Target
+from drills.targets.registry import TARGET_VARIABLE
+from drills.undo import RUN_VARIABLE, TRIAL_VARIABLE
+from drills.watch import Glance, Watch
+
+CLIENTS_UP_S = 30.0
+TICK_S = 0.2
+JITTER_S = 1.0
+
+
+class Observer(Protocol):
+    """Somebody who watches a run: the terminal, or nobody."""
+
+    def event(self, event: Event) -> None: ...
+
+    def glance(self, glance: Glance) -> None: ...
+
+    def progress(self, what: str, done: float | None = None, total: float | None = None) -> None: ...
+
+
+@dataclass
+class Trial:
+    """What a trial needs; ``number`` 0 is the baseline, in which nothing is broken."""
+
+    run: RunDir
+    drill: Drill
+    target: Target
+    deployment: Deployment
+    reference: Path
+    audience: Audience
+    number: int
+    seed: int
+    observer: Observer
+
+    def clients(self) -> Clients:
+        return Clients(self.run, self.drill, self.deployment, self.audience, self.number, self.seed)
+
+
+def run_trial(trial: Trial) -> list[ReadBack]:
+    """Run one trial to its end and return what was read back; whatever happens, its faults are healed."""
+    events = EventWriter(trial.run.events, trial.number)
+    variant = trial.drill.variant_of(trial.number)
+    begin = events.write("trial.started", variant=variant.name if variant else None).t
+    clients = trial.clients()
+    watch = Watch.on(clients.parts(), trial.run.events)
+    try:
+        clients.start()
+        _wait_for_clients(clients)
+        events.write("load.started", rates=clients.rates)
+        pause = trial.drill.settle_s + random.Random(f"{trial.seed}/{trial.number}").uniform(0, JITTER_S)  # noqa: S311
+        _follow(trial, watch, clients, pause)
+        _run_experiment(trial, watch, clients, events)
+        _follow(trial, watch, clients, trial.drill.tail_s)
+    finally:
+        clients.stop()
+        events.write("load.stopped")
+        _copy_sightings(trial, events, begin)
+        watch.close()
+    rows = read_back(trial.deployment, clients.id_prefix, trial.number, events)
+    events.write("trial.ended")
+    events.close()
+    return rows
+
+
+def run_baseline(trial: Trial) -> None:
+    """Run the clients alone until every evaluation user was asked once, at least ``settle_s``; nothing is broken."""
+    clients = trial.clients()
+    watch = Watch.on(clients.parts(), trial.run.events)
+    try:
+        clients.start()
+        _wait_for_clients(clients)
+        _follow(trial, watch, clients, baseline_seconds(trial.drill))
+    finally:
+        clients.stop()
+        watch.close()
+
+
+def baseline_seconds(drill: Drill) -> float:
+    """How long a baseline takes: one whole pass over the evaluation users."""
+    return max(drill.settle_s, drill.probes.evaluation_users / drill.probes.quality_per_s + 1.0)
+
+
+def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventWriter) -> None:
+    """Run the experiment under the guard's eyes; then heal what it left broken."""
+    child = _start_experiment(trial)
+    guard = Guard(trial.drill.guard)
+    try:
+        while child.poll() is None:
+            glance = _look(trial, watch, clients)
+            if reason := guard.reason_to_stop(glance):
+                events.write("abort", reason=reason)
+                break
+            time.sleep(TICK_S)
+        if child.returncode not in (0, None):
+            events.write("abort", reason=f"the experiment's process ended with {child.returncode}; see logs")
+    finally:
+        processes.stop(child, 0.0)
+        heal_open_faults(trial.run.path, trial.target, trial.number)
+        _look(trial, watch, clients)
+
+
+def _start_experiment(trial: Trial) -> subprocess.Popen[bytes]:
+    """Start the chaoslib child; its exit code says nothing about the service (see the journal)."""
+    order = {
+        "experiment": trial.drill.experiment_of(trial.number),
+        "journal": str(trial.run.journal(trial.number)),
+        "events": str(trial.run.events),
+        "trial": trial.number,
+        "modules": str(trial.drill.path.parent),
+    }
+    environment = {
+        RUN_VARIABLE: str(trial.run.path),
+        TRIAL_VARIABLE: str(trial.number),
+        TARGET_VARIABLE: str(trial.reference),
+    }
+    fd = processes.memory_file("experiment", order)
+    argv = ["-P", "-m", "drills.chaos", f"/proc/self/fd/{fd}"]
+    log = trial.run.logs / f"chaos-{trial.number}.log"
+    return processes.start(argv, log, environment=environment, fds=[fd])
+
+
+def _wait_for_clients(clients: Clients) -> None:
+    """Return once every client process has written down its first request."""
+    deadline = time.monotonic() + CLIENTS_UP_S
+    expected = clients.parts() if clients.drill.load.rate > 0 else clients.parts()[:1]
+    while not all(part.exists() and part.stat().st_size for part in expected):
+        clients.check()
+        if time.monotonic() > deadline:
+            raise TargetError(f"the clients sent nothing within {CLIENTS_UP_S:.0f} s; see {clients.run.logs}")
+        time.sleep(0.05)
+
+
+def _follow(trial: Trial, watch: Watch, clients: Clients, seconds: float) -> None:
+    """Let the clients go on for ``seconds`` and show what they see."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        _look(trial, watch, clients)
+        time.sleep(min(TICK_S, left))
+
+
+def _look(trial: Trial, watch: Watch, clients: Clients) -> Glance:
+    clients.check()
+    for event in watch.new_events():
+        trial.observer.event(event)
+    glance = watch.glance()
+    trial.observer.glance(glance)
+    return glance
+
+
+def _copy_sightings(trial: Trial, events: EventWriter, begin_ns: int) -> None:
+    """Take over what the target saw by itself meanwhile: servers marked down, stores promoted, processes ended."""
+    with contextlib.suppress(TargetError):
+        for seen in trial.target.sightings(begin_ns):
+            events.write(seen.kind, t=seen.t, **seen.data)

@@ -1,0 +1,95 @@
+"""The undo log of a run and its fault events.
+
+``intend`` returns only once the intent is on the disk, and is called before anything is broken: so whatever was broken
+can be found again by another process, whatever happened to this one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drills.home import home
+from drills.record import EventWriter, lines
+
+RUN_VARIABLE = "RECDR_RUN"
+TRIAL_VARIABLE = "RECDR_TRIAL"
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A fault that somebody meant to inject, with its arguments as the drill file gives them."""
+
+    fault: str
+    arguments: dict[str, Any]
+
+
+class UndoLog:
+    """Writes ``intent.jsonl`` and the fault events of one run directory."""
+
+    def __init__(self, run_dir: Path, trial: int | None = None) -> None:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self.path = run_dir / "intent.jsonl"
+        self._events = EventWriter(run_dir / "events.jsonl", trial)
+
+    @classmethod
+    def current(cls) -> UndoLog:
+        """The undo log of the run this process belongs to; under a plain ``chaos run``, that of the lab."""
+        trial = os.environ.get(TRIAL_VARIABLE)
+        run = os.environ.get(RUN_VARIABLE) or home() / "lab"
+        return cls(Path(run), int(trial) if trial else None)
+
+    def is_open(self, fault: str, arguments: dict[str, Any]) -> bool:
+        """Whether this fault was injected and never confirmed as healed."""
+        return Intent(fault, arguments) in unhealed(self.path.parent)
+
+    def intend(self, fault: str, arguments: dict[str, Any]) -> None:
+        self._append({"do": "inject", "fault": fault, "arguments": arguments}, durable=True)
+        self._events.write("fault.intent", fault=fault, arguments=arguments)
+
+    def injected(
+        self, fault: str, arguments: dict[str, Any], fidelity: dict[str, Any], t_begin: int, t_ack: int
+    ) -> None:
+        self._events.write(
+            "fault.injected", t=t_ack, fault=fault, arguments=arguments, fidelity=fidelity, t_begin=t_begin, t_ack=t_ack
+        )
+
+    def effect(self, fault: str, arguments: dict[str, Any], observed: bool, evidence: str, details: dict[str, Any]) -> None:
+        self._events.write(
+            "fault.effect", fault=fault, arguments=arguments, observed=observed, evidence=evidence, details=details
+        )
+
+    def healed(self, fault: str, arguments: dict[str, Any], t_begin: int, t_ack: int) -> None:
+        self._events.write("fault.healed", t=t_ack, fault=fault, arguments=arguments, t_begin=t_begin, t_ack=t_ack)
+
+    def confirmed(self, fault: str, arguments: dict[str, Any], confirmed: bool, evidence: str) -> None:
+        """Record whether healing was seen from outside; only a confirmed heal takes the intent off the undo log."""
+        self._events.write("heal.confirmed", fault=fault, arguments=arguments, confirmed=confirmed, evidence=evidence)
+        if confirmed:
+            self._append({"do": "healed", "fault": fault, "arguments": arguments}, durable=True)
+
+    def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, json.dumps({"t": time.monotonic_ns(), **entry}).encode() + b"\n")
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def unhealed(run_dir: Path) -> list[Intent]:
+    """The intents of a run that were never confirmed as healed, the latest first."""
+    open_: dict[str, Intent] = {}
+    for line in lines(run_dir / "intent.jsonl"):
+        entry = json.loads(line)
+        intent = Intent(entry["fault"], entry["arguments"])
+        key = json.dumps([intent.fault, intent.arguments], sort_keys=True)
+        open_.pop(key, None)
+        if entry["do"] == "inject":
+            open_[key] = intent
+    return list(open_.values())[::-1]

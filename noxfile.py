@@ -1,0 +1,46 @@
+"""recdr's chores. ``nox -s tests`` sets up everything it needs and runs all tests."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+CODE = ("drills", "recsvc", "reports", "tests", "noxfile.py")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format with ruff."""
+    session.install("ruff>=0.9")
+    session.run("ruff", "check", *CODE)
+    session.run("ruff", "format", "--check", *CODE)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    session.install("-e", ".[tests]", "mypy>=1.14", "types-PyYAML", "types-jsonschema")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test: real stores, traffic director, namespaces and model; pass -m 'not lab' for the quick ones."""
+    session.install("-e", ".[tests]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def drill(session: nox.Session) -> None:
+    """Install recdr as a user would and run one drill (default: failover.yaml)."""
+    session.install(".")
+    session.run("recdr", "drill", "run", *(session.posargs or ["failover.yaml"]))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure and print speeds; never part of the tests."""
+    session.install("-e", ".[tests]")
+    session.run("python", "-m", "tests.bench", *session.posargs)

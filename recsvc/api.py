@@ -1,0 +1,305 @@
+"""The endpoints of a node, public and admin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from recsvc import metrics as prometheus
+from recsvc.accelerator import Accelerator, AcceleratorState, NotFailable
+from recsvc.asgi import Answer, Headers, Request, Routes
+from recsvc.bundle import Bundle
+from recsvc.fence import Replication
+from recsvc.gpu_trap import TrapError
+from recsvc.inference import Batcher, DeadlinePassed, Job, Overloaded, Ranking
+from recsvc.metrics import Metrics
+from recsvc.problems import Problem, not_now
+from recsvc.pseudonym import Pseudonymiser
+from recsvc.requests import (
+    EventRequest,
+    FailRequest,
+    RecommendRequest,
+    SearchRequest,
+    decode,
+    decoder,
+    page_of_log,
+)
+from recsvc.resp import Link, ReplyError, StoreUnavailable
+from recsvc.search import SearchIndex
+from recsvc.state import Event, read_history, read_log
+from recsvc.watch import Watch
+from recsvc.writer import IdReused, NotAcknowledged, QueueFull, Writer
+
+ENCODE = msgspec.json.Encoder().encode
+ACCELERATOR_LOST = "accelerator-lost"
+HISTORY_UNAVAILABLE = "history-unavailable"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who answers."""
+
+    region: str
+    node: str
+    model_version: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a node is made of; see `recsvc.server` for how it is put together."""
+
+    identity: Identity
+    bundle: Bundle
+    pseudonym: Pseudonymiser
+    store: Link
+    watch: Watch
+    writer: Writer
+    accelerator: Accelerator
+    batcher: Batcher
+    search: SearchIndex
+    metrics: Metrics
+    deadline_s: float
+
+
+class Api:
+    """Handlers over a node's parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._item_ids = ["", *(item.id for item in parts.bundle.items)]
+        self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
+        self._event_body, self._fail_body = decoder(EventRequest), decoder(FailRequest)
+        identity = parts.identity
+        self._who = {
+            "region": identity.region,
+            "node": identity.node,
+            "model_version": identity.model_version,
+        }
+        self._who_headers: Headers = [
+            (b"x-recsvc-region", identity.region.encode()),
+            (b"x-recsvc-node", identity.node.encode()),
+            (b"x-recsvc-model", identity.model_version.encode()),
+        ]
+
+    def routes(self) -> Routes:
+        return {
+            "/v1/recommend": {"POST": self.recommend},
+            "/v1/search": {"POST": self.search},
+            "/v1/events": {"POST": self.post_event, "GET": self.get_events},
+            "/v1/model": {"GET": self.model},
+            "/livez": {"GET": self.livez},
+            "/readyz": {"GET": self.readyz},
+            "/readyz/write": {"GET": self.readyz_write},
+            "/metrics": {"GET": self.prometheus},
+        }
+
+    def admin_routes(self) -> Routes:
+        return {
+            "/accelerator/fail": {"POST": self.fail_accelerator},
+            "/accelerator/restore": {"POST": self.restore_accelerator},
+            "/state": {"GET": self.get_state},
+        }
+
+    def identity_headers(self, accelerator: str | None, degraded: bool) -> Headers:
+        """The headers that every answer carries; ``accelerator`` None: name the one in use now."""
+        name = accelerator or self._computing_on()
+        return [
+            *self._who_headers,
+            (b"x-recsvc-accelerator", name.encode()),
+            (b"x-recsvc-degraded", b"1" if degraded or self._parts.accelerator.degraded else b"0"),
+        ]
+
+    async def recommend(self, request: Request) -> Answer:
+        """The best items for a user that the user has not seen."""
+        asked = decode(request.body, self._recommend_body)
+        seen = await self._history(asked.user)
+        ranking = await self._rank(seen, asked.k)
+        return self._ranked(ranking.items, ranking.scores, ranking, seen)
+
+    async def search(self, request: Request) -> Answer:
+        """The best matches of a query, bent towards the user's taste; seen items are found too."""
+        asked = decode(request.body, self._search_body)
+        seen = await self._history(asked.user)
+        ranking = await self._rank(seen, 1)
+        items, scores = self._parts.search.rank(asked.query, ranking.user, asked.k)
+        return self._ranked(items, scores, ranking, seen)
+
+    async def _history(self, user: str) -> list[int] | None:
+        """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
+        history = await read_history(self._parts.store, self._parts.pseudonym(user))
+        known = len(self._item_ids)
+        return None if history is None else [index for index in history if 0 < index < known]
+
+    async def _rank(self, seen: list[int] | None, k: int) -> Ranking:
+        parts, history = self._parts, seen or []
+        unseen = len(self._item_ids) - 1 - len(set(history))
+        job = Job(history[-parts.bundle.max_length :], history, min(k, unseen))
+        try:
+            return await parts.batcher.rank(job, time.monotonic() + parts.deadline_s)
+        except Overloaded:
+            raise not_now("overloaded", "The queue for the model is full.") from None
+        except DeadlinePassed:
+            raise not_now("deadline", f"No answer within {parts.deadline_s:g} s.") from None
+
+    def _ranked(
+        self,
+        items: np.typing.NDArray[np.int64],
+        scores: np.typing.NDArray[Any],
+        ranking: Ranking,
+        seen: list[int] | None,
+    ) -> Answer:
+        reasons = self._why_degraded(history_unavailable=seen is None)
+        document = {
+            "items": [self._item_ids[index] for index in items.tolist()],
+            "scores": np.round(scores.astype(np.float64), 6).tolist(),
+            **self._who,
+            "accelerator": ranking.accelerator,
+            "degraded": bool(reasons),
+            "degraded_reason": ",".join(reasons) or None,
+            "cold": not seen,
+        }
+        return Answer(ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator)
+
+    def _why_degraded(self, *, history_unavailable: bool = False) -> Sequence[str]:
+        reasons = [ACCELERATOR_LOST] if self._parts.accelerator.degraded else []
+        return [*reasons, HISTORY_UNAVAILABLE] if history_unavailable else reasons
+
+    async def post_event(self, request: Request) -> Answer:
+        """Store an event once and acknowledge it as the replication mode demands."""
+        asked = decode(request.body, self._event_body)
+        index = self._parts.bundle.index_of.get(asked.item)
+        if index is None:
+            raise Problem(422, "unknown-item", f"The catalogue has no item {asked.item!r}.")
+        event = Event(asked.id, self._parts.pseudonym(asked.user), asked.item, index)
+        try:
+            outcome = await self._parts.writer.store(event)
+        except QueueFull:
+            raise not_now("overloaded", "Too many events wait to be stored.", stored=False) from None
+        except IdReused:
+            raise Problem(409, "id-reused", "This id was given to another event before.") from None
+        except NotAcknowledged as error:
+            raise _not_acknowledged(error) from None
+        document = {
+            "id": asked.id,
+            "acknowledged": True,
+            "copies": outcome.copies,
+            "duplicate": outcome.duplicate,
+            **self._who,
+        }
+        return Answer(ENCODE(document))
+
+    async def get_events(self, request: Request) -> Answer:
+        """A page of the local store's event log, in stored order."""
+        after, limit = page_of_log(request.query)
+        try:
+            events = await read_log(self._parts.store, after, limit)
+        except (StoreUnavailable, ReplyError) as error:
+            raise not_now("store-unavailable", f"The region's store: {error}.") from None
+        following = events[-1]["cursor"] if len(events) == limit else None
+        return Answer(ENCODE({"events": events, "next": following, **self._who}))
+
+    async def model(self, request: Request) -> Answer:
+        """The bundle's manifest: version, data source, metrics."""
+        del request
+        return Answer(ENCODE({**self._parts.bundle.manifest, **self._who}))
+
+    async def livez(self, request: Request) -> Answer:
+        """The process answers."""
+        del request
+        return Answer(ENCODE({"live": True, **self._who}))
+
+    async def readyz(self, request: Request) -> Answer:
+        """200 when recommendations can be made from real histories. Asked often, so it touches nothing."""
+        del request
+        if not self._parts.watch.store_ready():
+            raise not_now("not-ready", "The region's store does not answer or is loading.", **self.state())
+        return Answer(ENCODE(self.state()))
+
+    async def readyz_write(self, request: Request) -> Answer:
+        """200 when an event posted now would be acknowledged. Asked often, so it touches nothing."""
+        del request
+        decision = self._parts.watch.decision()
+        if not decision.writable:
+            raise not_now("not-ready", decision.reason, **self.state())
+        return Answer(ENCODE(self.state()))
+
+    async def get_state(self, request: Request) -> Answer:
+        """What /readyz says, whether or not the node is ready."""
+        del request
+        return Answer(ENCODE(self.state()))
+
+    def state(self) -> dict[str, Any]:
+        """The node's own view of itself."""
+        parts, view = self._parts, self._parts.watch.view
+        decision, reasons = parts.watch.decision(), self._why_degraded()
+        return {
+            **self._who,
+            "accelerator": self._computing_on(),
+            "accelerator_wanted": parts.accelerator.name,
+            "accelerator_state": parts.accelerator.state.value,
+            "accelerator_reason": parts.accelerator.reason,
+            "degraded": bool(reasons),
+            "degraded_reason": ",".join(reasons) or None,
+            "store_ready": parts.watch.store_ready(),
+            "store_role": view.role,
+            "seeded": parts.watch.seeded,
+            "replication": parts.watch.place.mode.value,
+            "replicas": view.replicas,
+            "writable": decision.writable,
+            "write_verdict": decision.verdict.value,
+            "write_reason": decision.reason,
+            "copies_possible": parts.watch.copies_possible(),
+        }
+
+    def _computing_on(self) -> str:
+        return "cpu" if self._parts.accelerator.degraded else self._parts.accelerator.name
+
+    async def prometheus(self, request: Request) -> Answer:
+        """Prometheus' text format."""
+        del request
+        parts = self._parts
+        gauges: dict[str, float] = {
+            "queue_length": parts.batcher.waiting,
+            "write_queue_length": parts.writer.waiting,
+            "writable": parts.watch.decision().writable,
+            "store_ready": parts.watch.store_ready(),
+            "replicas": parts.watch.view.replicas,
+            "copies_possible": parts.watch.copies_possible(),
+            **{f"accelerator_{state.value}": parts.accelerator.state is state for state in AcceleratorState},
+            **{f"replication_{mode.value}": parts.watch.place.mode is mode for mode in Replication},
+        }
+        role = parts.watch.view.role or "unknown"
+        info = {**self._who, "accelerator": self._computing_on(), "store_role": role}
+        return Answer(parts.metrics.render(gauges, info), content_type=prometheus.CONTENT_TYPE)
+
+    async def fail_accelerator(self, request: Request) -> Answer:
+        """Break the accelerator on purpose (drills only; reachable over the admin socket alone)."""
+        asked = decode(request.body, self._fail_body)
+        if asked.layer not in ("simulated", "context"):
+            raise Problem(422, "invalid", "layer is 'simulated' or 'context'.")
+        try:
+            await self._parts.batcher.in_run_thread(self._parts.accelerator.fail, asked.layer)
+        except (NotFailable, TrapError) as error:
+            raise Problem(409, "accelerator-not-failable", str(error)) from None
+        return Answer(ENCODE(self.state()))
+
+    async def restore_accelerator(self, request: Request) -> Answer:
+        """Take a simulated failure back; a trial run within a second notices."""
+        del request
+        await self._parts.batcher.in_run_thread(self._parts.accelerator.restore)
+        return Answer(ENCODE(self.state()))
+
+
+def _not_acknowledged(error: NotAcknowledged) -> Problem:
+    fate = {
+        True: "It is stored here, and may be kept or lost",
+        False: "It was not stored",
+        None: "Whether it was stored is not known",
+    }[error.stored]
+    detail = f"{error} {fate}: send it again with the same id."
+    return not_now("not-acknowledged", detail, stored=error.stored)

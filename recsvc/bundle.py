@@ -1,0 +1,169 @@
+"""The model bundle as a directory on disk: what serving and drills read, checked before it is used.
+
+A bundle is immutable and named by its content. This module needs neither torch nor onnxruntime nor numpy,
+so a node, a drill and `prepare` on a warm cache can all read bundles cheaply.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+FORMAT_VERSION = 1
+"""Raised whenever the files of a bundle change meaning; readers refuse any other."""
+
+MODEL = "model.onnx"
+ITEMS = "items.json"
+EMBEDDINGS = "item_embeddings.npy"
+HISTORIES = "histories.json"
+EVALUATION = "evaluation.json"
+MANIFEST = "manifest.json"
+PAYLOAD = (MODEL, ITEMS, EMBEDDINGS, HISTORIES, EVALUATION)
+"""Every file the manifest vouches for; together they decide the version."""
+
+
+class BundleError(Exception):
+    """A bundle cannot be used; ``str()`` names the file, what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that can be recommended. ``year`` is None where it is not known."""
+
+    id: str
+    title: str
+    year: int | None
+    genres: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out users, in a fixed order, and for each the items that a good answer contains."""
+
+    users: tuple[str, ...]
+    expected: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files were all found intact. Make one with `Bundle.load`."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, path: Path | str) -> Bundle:
+        """Read the manifest and check the SHA-256 of every file it lists.
+
+        Raises `BundleError`, naming the file, when one is missing, altered, or of another format.
+        """
+        root = Path(path)
+        manifest = _read_manifest(root / MANIFEST)
+        digests = {name: _checked_digest(root / name, manifest) for name in PAYLOAD}
+        if content_version(digests) != manifest["version"]:
+            raise BundleError(f"{root / MANIFEST}: the version is not that of the files. {_REMEDY}")
+        return cls(root, manifest)
+
+    @property
+    def version(self) -> str:
+        """12 hexadecimal digits that depend on the content of every file but the manifest."""
+        return str(self.manifest["version"])
+
+    @property
+    def synthetic(self) -> bool:
+        """True when the model was trained on made-up interactions; every report has to say so."""
+        return bool(self.manifest["synthetic"])
+
+    @property
+    def data_source(self) -> str:
+        """``grouplens``, ``recbole-wheel`` or ``synthetic``."""
+        return str(self.manifest["data_source"])
+
+    @property
+    def max_length(self) -> int:
+        """How many of a user's newest items the model can take in."""
+        return int(self.manifest["max_length"])
+
+    @property
+    def model_path(self) -> Path:
+        return self.path / MODEL
+
+    @property
+    def embeddings_path(self) -> Path:
+        """float32 ``[items + 1, d]`` in numpy's format; row 0 is padding and all zero."""
+        return self.path / EMBEDDINGS
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """The catalogue; the model knows ``items[i]`` as index ``i + 1``."""
+        rows = json.loads((self.path / ITEMS).read_text(encoding="utf-8"))
+        return tuple(Item(row["id"], row["title"], row["year"], tuple(row["genres"])) for row in rows)
+
+    @cached_property
+    def index_of(self) -> Mapping[str, int]:
+        """Item id to the model's catalogue index, 1 to N."""
+        return {item.id: index for index, item in enumerate(self.items, start=1)}
+
+    @cached_property
+    def histories(self) -> Mapping[str, tuple[str, ...]]:
+        """Raw user id to item ids, oldest first, without each user's held-out last item."""
+        rows = json.loads((self.path / HISTORIES).read_text(encoding="utf-8"))
+        return {user: tuple(items) for user, items in rows.items()}
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """Whom to ask for and what a good answer would contain."""
+        document = json.loads((self.path / EVALUATION).read_text(encoding="utf-8"))
+        expected = {user: tuple(items) for user, items in document["expected"].items()}
+        return Evaluation(tuple(document["users"]), expected)
+
+
+def content_version(digests: Mapping[str, str]) -> str:
+    """Return the version (12 hex digits) of a bundle whose files have these SHA-256 digests."""
+    listing = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
+    return hashlib.sha256(listing.encode()).hexdigest()[:12]
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file; raises OSError when it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_REMEDY = "Delete the bundle and run `python -m recsvc.prepare` again."
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(f"{path}: not a model bundle ({error.strerror}). {_REMEDY}") from error
+    except ValueError as error:
+        raise BundleError(f"{path}: not valid JSON ({error}). {_REMEDY}") from error
+    if (
+        not isinstance(manifest, dict)
+        or not isinstance(manifest.get("files"), dict)
+        or "version" not in manifest
+    ):
+        raise BundleError(f"{path}: not the manifest of a model bundle. {_REMEDY}")
+    if manifest.get("format") != FORMAT_VERSION:
+        found = manifest.get("format")
+        raise BundleError(f"{path}: bundle format {found!r}, this program reads {FORMAT_VERSION}. {_REMEDY}")
+    return manifest
+
+
+def _checked_digest(path: Path, manifest: Mapping[str, Any]) -> str:
+    entry = manifest["files"].get(path.name)
+    expected = entry.get("sha256") if isinstance(entry, dict) else None
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}). {_REMEDY}") from error
+    if found != expected:
+        raise BundleError(f"{path}: SHA-256 is {found}, the manifest says {expected}. {_REMEDY}")
+    return found

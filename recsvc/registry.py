@@ -1,0 +1,111 @@
+"""Where bundles are kept: found by what they were made from, published whole or not at all.
+
+<cache>/keys/<key>.json       {"version": ...}: the recipe's key -> the bundle it gave
+<cache>/bundles/<version>/    a bundle, named by its content
+<cache>/bundles/.partial-*    one being written; nobody looks here, and the next writer of that key sweeps it
+<cache>/locks/<name>.lock     held (flock) while one process makes what others wait for
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from recsvc.bundle import MANIFEST, Bundle, BundleError
+
+
+def find(cache: Path, key: str, damaged: Callable[[str], None]) -> Bundle | None:
+    """Return the bundle made from this recipe, verified, or None.
+
+    Calls ``damaged`` with the reason when there is one that must not be used.
+    """
+    try:
+        version = str(json.loads((cache / "keys" / f"{key}.json").read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        return Bundle.load(cache / "bundles" / version)
+    except BundleError as error:
+        damaged(str(error))
+        return None
+
+
+def publish(cache: Path, key: str, write: Callable[[Path], None]) -> Bundle:
+    """Let ``write`` fill an empty directory with a complete bundle, then make it visible in one step.
+
+    Call with the lock of ``key`` held. Raises what ``write`` raises, and `BundleError` when what it wrote
+    does not verify; either way nothing becomes visible.
+    """
+    bundles = cache / "bundles"
+    bundles.mkdir(parents=True, exist_ok=True)
+    for stale in bundles.glob(f".partial-{key}-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    partial = bundles / f".partial-{key}-{secrets.token_hex(4)}"
+    partial.mkdir()
+    try:
+        write(partial)
+        version = Bundle.load(partial).version
+        _sync(partial)
+        _move_into_place(partial, bundles / version)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    write_atomically(cache / "keys" / f"{key}.json", json.dumps({"version": version}).encode())
+    return Bundle.load(bundles / version)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that readers see the old content or the new, and never a part; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with partial.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def lock(cache: Path, name: str, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the named lock; calls ``waiting`` once when another process has it.
+
+    The kernel lets go of it when the holder dies, so a killed process blocks nobody.
+    """
+    path = cache / "locks" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _move_into_place(partial: Path, final: Path) -> None:
+    try:
+        partial.rename(final)
+    except OSError:
+        # The same content is there already: keep it if it is sound, for somebody may be reading it.
+        try:
+            Bundle.load(final)
+        except BundleError:
+            broken = final.with_name(f".partial-broken-{secrets.token_hex(4)}")
+            final.rename(broken)
+            partial.rename(final)
+            shutil.rmtree(broken, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Get the files onto the disk before the rename: a power cut must not leave a name over empty files."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

@@ -1,0 +1,233 @@
+"""One node: `python -m recsvc.server --help`.
+
+The way up: read the arguments, load bundle and key, open the accelerator and warm it up, connect, then
+listen. A node that listens is warm. The way down: SIGTERM or SIGINT stops accepting, lets requests in flight
+end for up to a second, exits with 0. It starts no child processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import uvicorn
+import uvloop
+
+from recsvc.accelerator import keep_trying, open_accelerator, sample_feeds
+from recsvc.api import Api, Identity, Parts
+from recsvc.asgi import Application
+from recsvc.bundle import Bundle, BundleError
+from recsvc.fence import Replication
+from recsvc.inference import MAX_BATCH, Batcher
+from recsvc.logs import start_logging
+from recsvc.metrics import Metrics
+from recsvc.pseudonym import KeyFileError, Pseudonymiser
+from recsvc.resp import Link
+from recsvc.search import SearchIndex
+from recsvc.watch import Place, Watch
+from recsvc.writer import Writer
+
+log = logging.getLogger(__name__)
+
+EXIT_USAGE = 2
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A node's command line."""
+
+    bind: Address
+    admin_socket: Path
+    region: str
+    node: str
+    bundle: Path
+    store: Address
+    sentinels: dict[str, Address]
+    master_name: str
+    replication: Replication
+    accelerator: str
+    key_file: Path
+    threads: int
+    max_queue: int
+    deadline_s: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a node until it is told to stop; returns the exit code."""
+    started_s = time.monotonic()
+    settings = read_arguments(argv)
+    start_logging()
+    try:
+        with _listeners(settings) as listeners:
+            parts, links = build(settings)
+            # uvloop's own loop class, so that nothing global is changed.
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve(parts, links, listeners, started_s))
+    except (BundleError, KeyFileError, OSError) as error:
+        print(f"recsvc.server: {error}", file=sys.stderr)  # noqa: T201 - the message is the program's output
+        return EXIT_USAGE
+    return 0
+
+
+def read_arguments(argv: Sequence[str] | None) -> Settings:
+    """Parse the command line; ends the process with exit code 2 and a message when it is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m recsvc.server", description="One recommender node.")
+    parser.add_argument("--bind", type=_address, required=True, metavar="IP:PORT")
+    parser.add_argument("--admin-socket", type=Path, required=True, help="UNIX socket for drills; mode 0600")
+    parser.add_argument("--region", required=True)
+    parser.add_argument("--node", required=True, help="e.g. primary/node-1")
+    parser.add_argument("--bundle", type=Path, required=True, help="directory made by recsvc.prepare")
+    parser.add_argument(
+        "--store", type=_address, required=True, metavar="IP:PORT", help="the region's own Valkey"
+    )
+    parser.add_argument("--sentinels", type=_sentinels, default={}, metavar="own=IP:PORT,witness=IP:PORT,...")
+    parser.add_argument("--master-name", default="recdr")
+    parser.add_argument(
+        "--replication", type=Replication, choices=list(Replication), default=Replication.SEMISYNC
+    )
+    parser.add_argument("--accelerator", choices=["auto", "cuda", "cpu", "simulated"], default="auto")
+    parser.add_argument("--key-file", type=Path, required=True, help="secret that user ids are hashed with")
+    parser.add_argument("--threads", type=int, default=1, help="onnxruntime's threads (nodes share cores)")
+    parser.add_argument("--max-queue", type=int, default=256, help="requests that may wait for the model")
+    parser.add_argument(
+        "--deadline-s", type=float, default=1.0, help="seconds a request may wait for the model"
+    )
+    return Settings(**vars(parser.parse_args(argv)))
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not IP:PORT")
+    return host, int(port)
+
+
+def _sentinels(text: str) -> dict[str, Address]:
+    named = {}
+    for part in filter(None, text.split(",")):
+        name, _, address = part.partition("=")
+        if name not in ("own", "witness", "other"):
+            raise argparse.ArgumentTypeError(f"{name!r} is not one of own, witness, other")
+        named[name] = _address(address)
+    return named
+
+
+@contextlib.contextmanager
+def _listeners(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Bind both sockets without listening yet: clients are refused, not kept waiting, until all is warm."""
+    public = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    admin = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with public, admin:
+        public.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        public.bind(settings.bind)
+        settings.admin_socket.unlink(missing_ok=True)  # a killed node leaves its own behind
+        admin.bind(str(settings.admin_socket))
+        settings.admin_socket.chmod(0o600)
+        try:
+            yield [public, admin]
+        finally:
+            settings.admin_socket.unlink(missing_ok=True)
+
+
+def build(settings: Settings) -> tuple[Parts, list[Link]]:
+    """Load everything and warm it up; returns the node's parts and the connections still to be run."""
+    pseudonym, bundle = Pseudonymiser.from_file(settings.key_file), Bundle.load(settings.bundle)
+    metrics = Metrics()
+    sample = sample_feeds(1, 1, 1)
+    accelerator = open_accelerator(settings.accelerator, bundle.model_path, settings.threads, sample)
+    for batch in (1, MAX_BATCH):
+        accelerator.warm_up(sample_feeds(batch, bundle.max_length, 20))
+    search = SearchIndex(bundle.items, np.load(bundle.embeddings_path))
+    batcher = Batcher(accelerator, max_queue=settings.max_queue, observe=metrics.batch_sizes.observe)
+    # Sentinels name stores by IPv4 address, so ours is compared in that form.
+    us = (socket.gethostbyname(settings.store[0]), settings.store[1])
+    store, writing, heartbeat = Link(us), Link(us), Link(us)
+    sentinels = {name: Link(address) for name, address in settings.sentinels.items() if name != "other"}
+    place = Place(settings.node, us, settings.master_name, settings.replication)
+    watch = Watch(place, store, heartbeat, sentinels)
+    identity = Identity(settings.region, settings.node, bundle.version)
+    writer = Writer(writing, watch)
+    parts = Parts(
+        identity,
+        bundle,
+        pseudonym,
+        store,
+        watch,
+        writer,
+        accelerator,
+        batcher,
+        search,
+        metrics,
+        settings.deadline_s,
+    )
+    return parts, [store, writing, heartbeat, *sentinels.values()]
+
+
+async def serve(parts: Parts, links: list[Link], listeners: list[socket.socket], started_s: float) -> None:
+    """Listen and answer until a signal comes; a background task that breaks ends the process loudly."""
+    api = Api(parts)
+    applications = (
+        Application(api.routes(), api.identity_headers, parts.metrics),
+        Application(api.admin_routes(), api.identity_headers),
+    )
+    servers = [_Server(application) for application in applications]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, servers)
+    async with asyncio.TaskGroup() as tasks:
+        background = [tasks.create_task(link.run()) for link in links]
+        background.append(tasks.create_task(parts.watch.run()))
+        background.append(tasks.create_task(parts.writer.run()))
+        trials = keep_trying(parts.accelerator, sample_feeds(1, 1, 1), parts.batcher.in_run_thread)
+        background.append(tasks.create_task(trials))
+        serving = [server.serve([listener]) for server, listener in zip(servers, listeners, strict=True)]
+        seconds = round(time.monotonic() - started_s, 3)
+        log.info("ready", extra={"data": {"node": parts.identity.node, "seconds": seconds}})
+        await asyncio.gather(*serving)
+        for task in background:
+            task.cancel()
+    parts.batcher.close()
+
+
+class _Server(uvicorn.Server):
+    """Two of these share one process, so neither may take the signals for itself."""
+
+    def __init__(self, application: Application) -> None:
+        config = uvicorn.Config(
+            application,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _stop(servers: Sequence[_Server]) -> None:
+    for server in servers:
+        server.should_exit = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""What the region's store holds, and how it is read and written.
+
+    h:<pseudonym>   list    catalogue indices of the user's items, newest last, at most 500
+    log             stream  every event once, in stored order: {id, item}
+    e:<event id>    string  what the id stands for, kept a day: makes a retry store nothing
+    seeded          string  version of the model bundle whose histories were loaded
+
+Reading is over the local store whatever its role; writing is in `recsvc.writer`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from recsvc.resp import Command, Link, ReplyError, StoreUnavailable
+
+HISTORY_LIMIT = 500
+EVENT_ID_TTL_S = 86_400
+LOG_LIMIT = 1_000_000
+"""The oldest events leave the log beyond this many: about 100 MB."""
+LOG = "log"
+SEEDED = "seeded"
+HISTORY_TIMEOUT_S = 0.15
+LOG_TIMEOUT_S = 2.0
+
+CURSOR = re.compile(r"\d{1,20}(-\d{1,20})?")
+
+STORE_EVENT = """
+local known = redis.call('GET', KEYS[1])
+if known then
+  -- A retry has to write too: WAIT vouches for what this connection wrote, the first try came over another.
+  redis.call('EXPIRE', KEYS[1], ARGV[5])
+  if known == ARGV[4] then return 0 end
+  return -1
+end
+redis.call('SET', KEYS[1], ARGV[4], 'EX', ARGV[5])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'id', ARGV[1], 'item', ARGV[2])
+redis.call('RPUSH', KEYS[3], ARGV[3])
+redis.call('LTRIM', KEYS[3], -ARGV[6], -1)
+return 1
+"""
+"""Returns 1 for a new event, 0 for a retry, -1 when the id belongs to another event."""
+STORE_EVENT_SHA1 = hashlib.sha1(STORE_EVENT.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a user did with an item, ready to be stored: ``user`` is a pseudonym."""
+
+    id: str
+    user: str
+    item: str
+    item_index: int
+
+    def command(self, *, with_source: bool) -> Command:
+        """Return the script call that stores it, by digest or, ``with_source``, with the script's text."""
+        keys = (f"e:{self.id}", LOG, history_key(self.user))
+        same = f"{self.user}:{self.item}"
+        arguments = (self.id, self.item, self.item_index, same, EVENT_ID_TTL_S, HISTORY_LIMIT, LOG_LIMIT)
+        script = ("EVAL", STORE_EVENT) if with_source else ("EVALSHA", STORE_EVENT_SHA1)
+        return (*script, len(keys), *keys, *arguments)
+
+
+def history_key(pseudonym: str) -> str:
+    return f"h:{pseudonym}"
+
+
+async def read_history(store: Link, pseudonym: str) -> list[int] | None:
+    """Return a user's catalogue indices, newest last: empty for an unknown user, None if nobody can say.
+
+    Gives up after 150 ms: a recommendation without the history is worth more than one that comes too late.
+    """
+    try:
+        reply = await store.call("LRANGE", history_key(pseudonym), 0, -1, timeout_s=HISTORY_TIMEOUT_S)
+    except (StoreUnavailable, ReplyError):
+        return None
+    return [int(index) for index in reply]
+
+
+async def read_log(store: Link, after: str | None, limit: int) -> list[dict[str, str]]:
+    """Return up to ``limit`` events that were stored after the cursor ``after``, oldest first.
+
+    Raises `StoreUnavailable` or `ReplyError` when the store cannot say.
+    """
+    start = f"({after}" if after else "-"
+    reply = await store.call("XRANGE", LOG, start, "+", "COUNT", limit, timeout_s=LOG_TIMEOUT_S)
+    return [_log_entry(cursor, fields) for cursor, fields in reply]
+
+
+def _log_entry(cursor: bytes, fields: list[bytes]) -> dict[str, str]:
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    return {"id": named[b"id"].decode(), "item": named[b"item"].decode(), "cursor": cursor.decode()}

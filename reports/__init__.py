@@ -1,0 +1,37 @@
+"""A run directory turned into what people and CI read: ``report.html``, ``junit.xml`` and ``summary.md``.
+
+Everything here is a pure function of the run directory: no clock, no network, nothing deployed. The same
+directory gives the same bytes, on any machine, months later.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from reports import facts, html, junit, markdown
+
+
+def build(run_dir: Path) -> dict[str, Path]:
+    """Write the three reports into ``run_dir`` and return their paths by file name.
+
+    Whatever of the run is missing or unreadable is named in the reports; only an unwritable directory raises
+    (``OSError``). Each file is replaced whole or not at all.
+    """
+    read = facts.read(run_dir)
+    texts = {
+        "report.html": html.render(read),
+        "junit.xml": junit.render(read),
+        "summary.md": markdown.render(read),
+    }
+    return {name: _write(run_dir / name, text) for name, text in texts.items()}
+
+
+def _write(path: Path, text: str) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return path

@@ -1,0 +1,374 @@
+"""A run directory read into one plain structure that all three reports are made from.
+
+Nothing here fails on a run that failed: what is missing, damaged or odd becomes a sentence in ``Facts.missing``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import yaml
+
+from drills import record
+from drills.record import Event
+from reports import cleaning, happenings, series, writes
+from reports.happenings import Clock, FaultUse, Mark, Sighting
+from reports.series import Requests
+
+_T = TypeVar("_T")
+_READABLE_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measure of the verdict document with its objective; ``value`` None means that it was not observed."""
+
+    name: str
+    value: float | None
+    unit: str
+    resolution: float | None
+    interval: tuple[float, float] | None
+    censored: bool
+    objective: dict[str, Any]
+    baseline: float | None
+    outcome: str
+    reason: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """One step as Chaos Toolkit's journal has it."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    number: int
+    variant: str
+    outcome: str
+    reasons: list[str]
+    measures: list[Measured]
+    clock: Clock
+    requests: Requests
+    marks: list[Mark]
+    sightings: list[Sighting]
+    writes: writes.Account
+    journal: list[Activity]
+    journal_status: str
+    events: list[Event]
+
+    def measure(self, name: str) -> Measured | None:
+        return next((m for m in self.measures if m.name == name), None)
+
+    @property
+    def effect(self) -> tuple[bool | None, str]:
+        """Whether every fault was seen to have an effect (None: nobody looked), with the evidence."""
+        return _all_held(self.sightings, "Effect of")
+
+    @property
+    def healing(self) -> tuple[bool | None, str]:
+        return _all_held(self.sightings, "Healing of")
+
+
+def _all_held(sightings: list[Sighting], start: str) -> tuple[bool | None, str]:
+    own = [s for s in sightings if s.what.startswith(start)]
+    if not own:
+        return None, "nothing was recorded"
+    shown = "; ".join(f"{s.what} at {s.t_s:.2f} s: {s.evidence}" for s in own)
+    return all(s.held for s in own), cleaning.text(shown)
+
+
+@dataclass(frozen=True)
+class Facts:
+    run: str
+    title: str
+    file: str
+    drill_sha256: str
+    drill_yaml: str
+    outcome: str
+    judged: bool
+    reasons: list[str]
+    measures: list[Measured]
+    trials: list[Trial]
+    faults: list[FaultUse]
+    meta: dict[str, Any]
+    baseline: dict[str, Any]
+    deployed: dict[str, Any]
+    stopped: str
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def objectives(self) -> list[Measured]:
+        return [m for m in self.measures if m.objective]
+
+    @property
+    def others(self) -> list[Measured]:
+        return [m for m in self.measures if not m.objective]
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The model's own facts; the deployment's, where ``meta.json`` has none."""
+        model = dict(cleaning.mapping(self.meta.get("model")))
+        for key in ("data_source", "synthetic"):
+            if key not in model and key in self.deployed:
+                model[key] = self.deployed[key]
+        return model
+
+    @property
+    def synthetic(self) -> bool:
+        return self.model.get("synthetic") is True or self.model.get("data_source") == "synthetic"
+
+    @property
+    def simulated(self) -> list[FaultUse]:
+        return [use for use in self.faults if use.kind.lower().startswith("simulat")]
+
+
+def read(run_dir: Path) -> Facts:
+    """Read what there is of the run. Raises nothing for missing or damaged files."""
+    missing: list[str] = []
+    meta = _json(run_dir / "meta.json", "versions, host, seeds and the model are not known", missing)
+    verdict = _json(run_dir / "verdict.json", "the run was not judged", missing)
+    _check_schema(meta, missing)
+    events = _events(run_dir / "events.jsonl", missing)
+    requests = _parquet(
+        run_dir / "requests.parquet", series.read, "no request can be shown", missing
+    ) or _no_requests()
+    found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
+    drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
+    about = cleaning.mapping(meta.get("drill"))
+    trials = _trials(run_dir, verdict, meta, events, requests, found)
+    said = verdict.get("drill")
+    return Facts(
+        run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
+        title=cleaning.text(about.get("title") or drill.get("title") or (said if isinstance(said, str) else "") or "Drill"),
+        file=cleaning.text(about.get("file") or "drill.yaml"),
+        drill_sha256=cleaning.text(about.get("sha256") or hashlib.sha256(drill_yaml.encode()).hexdigest()),
+        drill_yaml=drill_yaml,
+        outcome=cleaning.outcome(verdict.get("outcome")),
+        judged=bool(verdict),
+        reasons=[cleaning.text(reason) for reason in cleaning.sequence(verdict.get("reasons"))],
+        measures=_measures(verdict.get("measures")),
+        trials=trials,
+        faults=happenings.fault_uses(events),
+        meta=meta,
+        baseline=cleaning.tree(_data(events, "baseline.recorded")),
+        deployed=cleaning.tree(_data(events, "target.deployed")),
+        stopped=_stopped(events),
+        missing=missing,
+    )
+
+
+def _json(path: Path, so: str, missing: list[str]) -> dict[str, Any]:
+    """The JSON object in ``path`` with all its strings cleaned; {} and a sentence where there is none."""
+    try:
+        parsed = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        missing.append(f"{path.name} is missing: {so}.")
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        missing.append(f"{path.name} cannot be read ({cleaning.text(error)}): {so}.")
+        return {}
+    if not isinstance(parsed, dict):
+        missing.append(f"{path.name} does not hold a JSON object: {so}.")
+        return {}
+    return cleaning.mapping(cleaning.tree(parsed))
+
+
+def _check_schema(meta: dict[str, Any], missing: list[str]) -> None:
+    version = cleaning.number(meta.get("schema_version"))
+    if version is not None and version > _READABLE_SCHEMA:
+        missing.append(f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: newer figures are not shown.")
+
+
+def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[str]) -> _T | None:
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        missing.append(f"{path.name} is missing: {so}.")
+    except (OSError, pa.ArrowException) as error:
+        missing.append(f"{path.name} cannot be read ({cleaning.text(error)}): {so}.")
+    return None
+
+
+def _no_requests() -> Requests:
+    ints, flags, floats = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.float64)
+    ids = pa.chunked_array([], type=pa.string())
+    return Requests(ints, ints, ints, flags, flags, flags, ints, floats, floats, ids, ())
+
+
+def _events(path: Path, missing: list[str]) -> list[Event]:
+    """All readable events in time order."""
+    if not path.exists():
+        missing.append(f"{path.name} is missing: no fault, phase or evidence can be shown.")
+        return []
+    decoder = msgspec.json.Decoder(Event)
+    events, broken = [], 0
+    for line in record.lines(path):
+        try:
+            event = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            broken += 1
+            continue
+        if 0 <= event.t < 2**62:
+            events.append(event)
+        else:
+            broken += 1
+    if broken:
+        missing.append(f"{broken} line{'s' * (broken > 1)} of {path.name} cannot be read.")
+    return sorted(events, key=lambda event: event.t)
+
+
+def _drill(path: Path, missing: list[str]) -> tuple[str, dict[str, Any]]:
+    try:
+        raw = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        missing.append(f"{path.name} is missing: what was to be done is not known.")
+        return "", {}
+    try:
+        parsed = yaml.safe_load(raw)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        missing.append(f"{path.name} is not valid YAML.")
+        return raw, {}
+    return raw, cleaning.mapping(parsed)
+
+
+def _data(events: list[Event], kind: str) -> dict[str, Any]:
+    return next((event.data for event in events if event.kind == kind), {})
+
+
+def _stopped(events: list[Event]) -> str:
+    """One sentence on why the run ended early; empty where it did not."""
+    for event in events:
+        if event.kind == "interrupted":
+            return f"The run was interrupted ({cleaning.text(event.data.get('signal') or 'by a signal')})."
+        if event.kind == "abort":
+            return f"The run was aborted: {cleaning.text(event.data.get('reason') or 'no reason was recorded')}."
+    return ""
+
+
+def _measures(raw: object) -> list[Measured]:
+    return [_measure(name, cleaning.mapping(m)) for name, m in cleaning.mapping(raw).items()]
+
+
+def _measure(name: str, raw: dict[str, Any]) -> Measured:
+    ends = [cleaning.number(end) for end in cleaning.sequence(raw.get("interval"))]
+    low_high = (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
+    return Measured(
+        name=name,
+        value=cleaning.number(raw.get("value")),
+        unit=cleaning.text(raw.get("unit")),
+        resolution=cleaning.number(raw.get("resolution")),
+        interval=(low_high[0], low_high[1]) if low_high is not None else None,
+        censored=raw.get("censored") is True,
+        objective=cleaning.mapping(raw.get("objective")),
+        baseline=cleaning.number(raw.get("baseline")),
+        outcome=cleaning.outcome(raw.get("outcome")) if raw.get("objective") or raw.get("outcome") else "",
+        reason=cleaning.text(raw.get("reason")),
+        evidence=cleaning.mapping(raw.get("evidence")),
+    )
+
+
+def _trials(
+    run_dir: Path,
+    verdict: dict[str, Any],
+    meta: dict[str, Any],
+    events: list[Event],
+    requests: Requests,
+    found: writes.Found,
+) -> list[Trial]:
+    judged = {
+        trial.get("trial"): trial
+        for trial in map(cleaning.mapping, cleaning.sequence(verdict.get("trials")))
+        if isinstance(trial.get("trial"), int)
+    }
+    recorded = {e.trial for e in events if e.trial is not None} | {int(n) for n in np.unique(requests.trial)}
+    ever_sent = writes.sent_ids(requests)
+    numbers = sorted({n for n in judged if isinstance(n, int)} | recorded)
+    alone = len(numbers) == 1
+    return [
+        _trial(n, run_dir, cleaning.mapping(judged.get(n)), verdict if alone else {}, events, requests, found, ever_sent)
+        for n in numbers
+    ]
+
+
+def _trial(
+    number: int,
+    run_dir: Path,
+    judged: dict[str, Any],
+    run_verdict: dict[str, Any],
+    events: list[Event],
+    requests: Requests,
+    found: writes.Found,
+    ever_sent: set[str],
+) -> Trial:
+    """One trial; ``run_verdict`` stands in for what the trial's own part leaves out when it is the only one."""
+    own = [event for event in events if event.trial == number]
+    mine = requests.of_trial(number)
+    at = happenings.clock(own, mine)
+    measures = _measures(judged.get("measures") or run_verdict.get("measures"))
+    value = {m.name: m.value for m in measures if not m.censored}
+    journal = _journal(run_dir, number)
+    return Trial(
+        number=number,
+        variant=cleaning.text(judged.get("variant") or _data(own, "trial.started").get("variant")),
+        outcome=cleaning.outcome(judged.get("outcome") or run_verdict.get("outcome")),
+        reasons=[cleaning.text(r) for r in cleaning.sequence(judged.get("reasons"))],
+        measures=measures,
+        clock=at,
+        requests=mine,
+        marks=happenings.marks(
+            own, mine, at, {"reads": value.get("rto_read_s"), "writes": value.get("rto_write_s")}
+        ),
+        sightings=happenings.sightings(own, at),
+        writes=writes.account(mine, found.get(number, {}), *_read_back(own), ever_sent),
+        journal=_activities(journal),
+        journal_status=cleaning.text(journal.get("status")),
+        events=own,
+    )
+
+
+def _read_back(events: list[Event]) -> tuple[set[str], dict[str, str]]:
+    done = {cleaning.text(e.data.get("region")) for e in events if e.kind == "readback.done"}
+    failed = {
+        cleaning.text(e.data.get("region")): cleaning.text(e.data.get("why") or "no reason was recorded")
+        for e in events
+        if e.kind == "readback.failed"
+    }
+    return done, failed
+
+
+def _journal(run_dir: Path, number: int) -> dict[str, Any]:
+    """Chaos Toolkit's journal of the trial: ``journal-N.json``, or ``journal.json`` of a run with one trial."""
+    for name in (f"journal-{number}.json", f"journal.{number}.json", "journal.json"):
+        if (run_dir / name).exists():
+            return _json(run_dir / name, "", [])
+    return {}
+
+
+def _activities(journal: dict[str, Any]) -> list[Activity]:
+    runs = [cleaning.mapping(r) for part in ("run", "rollbacks") for r in cleaning.sequence(journal.get(part))]
+    out = []
+    for run in runs:
+        activity = cleaning.mapping(run.get("activity"))
+        out.append(
+            Activity(
+                name=cleaning.text(activity.get("name")),
+                kind=cleaning.text(activity.get("type")),
+                status=cleaning.text(run.get("status")),
+                seconds=cleaning.number(run.get("duration")),
+            )
+        )
+    return out

@@ -1,0 +1,194 @@
+"""``report.html``: one file that opens offline, says what happened and lets every claim be checked.
+
+The page carries its own styles and scripts. Its content security policy lets run only the scripts whose hashes are
+named in it, and lets nothing be fetched: whatever a run directory holds, nothing in it can execute or call home.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from reports import charts, cleaning, series, wording
+from reports.charts import Drawing
+from reports.facts import Facts, Measured, Trial
+from reports.happenings import Mark
+from reports.series import Second
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_MOST_EVENTS = 300
+_LONGEST_DRILL = 60_000
+
+
+@dataclass(frozen=True)
+class Section:
+    """A trial as its section of the page shows it; ``step_s`` is how many seconds a row of ``table`` has."""
+
+    trial: Trial
+    drawing: Drawing | None
+    step_s: int
+    table: list[Second]
+    open: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a two-column table."""
+
+    name: str
+    value: str
+
+
+def render(facts: Facts) -> str:
+    """The whole page."""
+    scripts = {"bokeh": charts.library(), "page": _asset("report.js").strip()}
+    style = _asset("report.css").strip()
+    page = _environment().get_template("report.html.j2")
+    return page.render(
+        f=facts,
+        sentence=wording.sentence(facts),
+        tiles=_tiles(facts),
+        sections=_sections(facts),
+        environment=_environment_rows(facts),
+        model=_rows(facts.model),
+        reproduce=_reproduce(facts),
+        drill_yaml=_source(facts.drill_yaml),
+        style=Markup(style),  # noqa: S704 - this package's own file
+        scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704 - Bokeh's and this package's own
+        policy=_policy(list(scripts.values())),
+    ) + "\n"
+
+
+def _policy(scripts: list[str]) -> str:
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    # Bokeh styles its shadow roots with style elements, and draws hatches through data: images.
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _asset(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["w"] = wording
+    environment.filters["events"] = _event_rows
+    environment.filters["since"] = _since
+    environment.filters["rows"] = _rows
+    environment.filters["json_document"] = Markup  # what charts.embeddable made
+    return environment
+
+
+def _sections(facts: Facts) -> list[Section]:
+    """Every trial; the worst of them stands open."""
+    rank = {"FAIL": 0, "UNKNOWN": 1, "PASS": 2}
+    worst = min(facts.trials, key=lambda trial: (rank[trial.outcome], trial.number), default=None)
+    return [_section(trial, facts.baseline, trial is worst) for trial in facts.trials]
+
+
+def _section(trial: Trial, baseline: dict[str, Any], is_open: bool) -> Section:
+    at = trial.clock
+    step, table = series.table(trial.requests, at.start, at.end, at.zero) if len(trial.requests) else (1, [])
+    return Section(trial, charts.draw(trial, baseline), step, table, is_open)
+
+
+_TILES = ("rto_read_s", "rto_write_s", "rpo_events", "availability")
+
+
+def _tiles(facts: Facts) -> list[Measured]:
+    """The figures a reader asks for first: those of the run, most telling first, recall among them."""
+    by_name = {m.name: m for m in facts.measures}
+    recall = [m for m in facts.measures if m.name.startswith("recall_at_")][:1]
+    return [*(by_name[name] for name in _TILES[:3] if name in by_name), *recall, *([by_name[_TILES[3]]] if _TILES[3] in by_name else [])]
+
+
+def _rows(data: dict[str, Any], prefix: str = "") -> list[Row]:
+    """Nested settings as flat lines, ``a.b`` for what lies in ``a``."""
+    out = []
+    for key, value in data.items():
+        name = f"{prefix}{cleaning.text(key)}".replace("_", " ")
+        if isinstance(value, dict):
+            out += _rows(value, f"{prefix}{cleaning.text(key)} · ")
+        elif isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
+            out.append(Row(name, ", ".join(cleaning.text(item) for item in value)))
+        elif value is not None and value != "":
+            out.append(Row(name, _plain(value)))
+    return out
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return cleaning.text(value)
+
+
+def _environment_rows(facts: Facts) -> dict[str, list[Row]]:
+    meta = facts.meta
+    parts = {
+        "Host": meta.get("host"),
+        "Accelerator": meta.get("accelerator"),
+        "Target": meta.get("target"),
+        "Seeds": meta.get("seeds"),
+        "Versions": meta.get("versions"),
+    }
+    groups = {name: _rows(value if isinstance(value, dict) else {name.lower(): value}) for name, value in parts.items()}
+    deployed = {k: v for k, v in facts.deployed.items() if k not in {"model", "data_source", "synthetic"}}
+    groups["Deployed"] = _rows(deployed)
+    return {name: rows for name, rows in groups.items() if rows}
+
+
+def _reproduce(facts: Facts) -> list[tuple[str, str]]:
+    """Commands with what each is for."""
+    seeds = facts.meta.get("seeds")
+    seed = next(iter(seeds.values()), None) if isinstance(seeds, dict) else seeds
+    if isinstance(seeds, dict):
+        seed = seeds.get("run", seeds.get("seed", seed))
+    file = shlex.quote(facts.file)
+    again = f"recdr drill run {file}" + (f" --seed {seed}" if isinstance(seed, int) else "")
+    given = facts.meta.get("command")
+    command = " ".join(cleaning.text(part) for part in given) if isinstance(given, list) else cleaning.text(given)
+    commands = [("Run the drill again, with the same random choices", again)]
+    if command and command != again:
+        commands.append(("The command of this run", command))
+    commands.append(("Judge this run's record again: the same verdict, on any machine", f"recdr drill judge {shlex.quote(facts.run)}"))
+    return commands
+
+
+def _source(drill: str) -> str:
+    """The drill file with its lines kept."""
+    cut = drill[:_LONGEST_DRILL]
+    return "\n".join(cleaning.text(line) for line in cut.splitlines())
+
+
+def _event_rows(trial: Trial) -> list[tuple[float, str, str]]:
+    return [
+        (trial.clock.s(event.t), cleaning.text(event.kind), cleaning.text(cleaning.tree(event.data)))
+        for event in trial.events[:_MOST_EVENTS]
+    ]
+
+
+def _since(mark: Mark, marks: list[Mark]) -> float | None:
+    """Seconds since the moment before ``mark``; None for the first."""
+    return None if mark.number == 1 else mark.t_s - marks[mark.number - 2].t_s

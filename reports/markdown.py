@@ -1,0 +1,62 @@
+"""``summary.md``: the run in one screen, for a CI job's summary page."""
+
+from __future__ import annotations
+
+import re
+
+from reports import wording
+from reports.facts import Facts, Measured
+
+_ICONS = {"PASS": "✅", "FAIL": "❌", "UNKNOWN": "❔", "": ""}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
+_MOST_REASONS = 10
+
+
+def render(facts: Facts) -> str:
+    """Verdict, objectives, reasons and where the report lies, as GitHub-flavoured Markdown."""
+    lines = [f"## {_ICONS[facts.outcome]} {facts.outcome}: {_escape(facts.title)}", "", _escape(wording.sentence(facts)), ""]
+    lines += _table(facts.objectives)
+    lines += _warnings(facts)
+    if facts.reasons:
+        lines += ["**Reasons**", "", *(f"- {_escape(reason)}" for reason in facts.reasons[:_MOST_REASONS])]
+        rest = len(facts.reasons) - _MOST_REASONS
+        lines += [f"- and {rest} more, in the report"] if rest > 0 else []
+        lines.append("")
+    trials = wording.count(len(facts.trials), "trial")
+    lines.append(f"{trials} · run {_escape(facts.run)} · the full report is `report.html` in the run's directory.")
+    return "\n".join(lines) + "\n"
+
+
+def _table(objectives: list[Measured]) -> list[str]:
+    if not objectives:
+        return []
+    rows = ["| | Objective | Measured | Allowed | Margin | Baseline |", "|---|---|---:|---|---|---:|"]
+    for m in objectives:
+        precise = wording.precision(m)
+        cells = (
+            f"{_ICONS[m.outcome]} {m.outcome}",
+            f"{_escape(wording.label(m.name))} ({_escape(m.name)})",
+            _escape(wording.measured(m) + (f" ({precise})" if precise else "")),
+            _escape(wording.objective(m)),
+            _escape(wording.margin(m)),
+            "" if m.baseline is None else _escape(wording.figure(m.baseline, m.unit)),
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+    return [*rows, ""]
+
+
+def _warnings(facts: Facts) -> list[str]:
+    said = list(facts.missing)
+    if facts.stopped and facts.judged:
+        said.append(facts.stopped)
+    if facts.synthetic:
+        said.append("The model was trained on SYNTHETIC data: recall here says nothing about real interactions.")
+    if facts.simulated:
+        said.append(f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}. The report says what that certifies.")
+    return [line for warning in said for line in (f"> ⚠️ {_escape(warning)}", "")]
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is: no link, image, mention, table cell or HTML comes out of it."""
+    html = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", html)

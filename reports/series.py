@@ -1,0 +1,306 @@
+"""The recorded requests as columns, and what a chart draws of them: per-bin figures that keep every spike.
+
+Columns instead of ``drills.record.Request`` objects, because a run of a million requests must be read in a second.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from reports import cleaning
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+NS = 1_000_000_000
+NOBODY = -1
+"""Region code of a request that no region answered."""
+
+_COLUMNS = ("trial", "t_scheduled", "t_done", "stream", "op", "id", "status", "region", "hits", "expected")
+_POINTS = 600
+"""Points a line may have; more are not visible at 1,100 pixels."""
+_FINE_BINS = 40_000
+_LONGEST_S = 1e8
+"""Bounds on memory: a damaged clock must not ask for a billion bins."""
+_RECALL_WINDOW_S = 2.0
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Columns of equal length [n]; ``due`` and ``done`` in ns, ``region`` an index into ``regions`` or NOBODY."""
+
+    trial: Ints
+    due: Ints
+    done: Ints
+    ok: Flags
+    write: Flags
+    quality: Flags
+    region: Ints
+    hits: Floats
+    expected: Floats
+    ids: pa.ChunkedArray
+    regions: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.due)
+
+    def of_trial(self, trial: int) -> Requests:
+        return self.where(self.trial == trial)
+
+    def where(self, keep: Flags) -> Requests:
+        return Requests(
+            trial=self.trial[keep],
+            due=self.due[keep],
+            done=self.done[keep],
+            ok=self.ok[keep],
+            write=self.write[keep],
+            quality=self.quality[keep],
+            region=self.region[keep],
+            hits=self.hits[keep],
+            expected=self.expected[keep],
+            ids=self.ids.filter(pa.array(keep)),
+            regions=self.regions,
+        )
+
+
+def read(path: Path) -> Requests:
+    """Read ``requests.parquet``. Raises OSError or pyarrow.ArrowException where it is missing or damaged."""
+    table = pq.read_table(path, columns=list(_COLUMNS))
+    codes, regions = _codes(table["region"])
+    return Requests(
+        trial=_ints(table["trial"]),
+        due=_ints(table["t_scheduled"]),
+        done=_ints(table["t_done"]),
+        ok=(_ints(table["status"]) >= 200) & (_ints(table["status"]) < 300),
+        write=_equal(table["op"], "event"),
+        quality=_equal(table["stream"], "quality"),
+        region=codes,
+        hits=_floats(table["hits"]),
+        expected=_floats(table["expected"]),
+        ids=table["id"],
+        regions=regions,
+    )
+
+
+def _ints(column: pa.ChunkedArray) -> Ints:
+    return np.asarray(pc.fill_null(column.cast(pa.int64()), 0), dtype=np.int64)
+
+
+def _floats(column: pa.ChunkedArray) -> Floats:
+    return np.asarray(column.cast(pa.float64()), dtype=np.float64)
+
+
+def _equal(column: pa.ChunkedArray, value: str) -> Flags:
+    return np.asarray(pc.fill_null(pc.equal(column, value), False), dtype=np.bool_)
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
+    """Region codes in a fixed order (primary, standby, then by name), so that colours never swap between reports."""
+    names = sorted(
+        (name for name in pc.unique(column).to_pylist() if name is not None), key=lambda n: (n != "primary", n)
+    )
+    if not names:
+        return np.full(len(column), NOBODY, dtype=np.int64), ()
+    found = pc.index_in(column, value_set=pa.array(names))
+    return np.asarray(pc.fill_null(found, NOBODY), dtype=np.int64), tuple(cleaning.text(name) for name in names)
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Fine bins of ``fine_s`` from ``start`` (ns), shown ``group`` at a time; ``zero`` (ns) is 0 on the axis."""
+
+    start: int
+    zero: int
+    fine_s: float
+    group: int
+    shown: int
+
+    @property
+    def shown_s(self) -> float:
+        return self.fine_s * self.group
+
+    @property
+    def fine(self) -> int:
+        return self.shown * self.group
+
+    @property
+    def left_s(self) -> Floats:
+        """Left edges of the shown bins, in seconds since ``zero``. [shown]"""
+        return np.asarray((self.start - self.zero) / NS + np.arange(self.shown) * self.shown_s)
+
+    def of(self, times: Ints) -> Ints:
+        """The fine bin of each time; outside ones land in the nearest bin, so none is dropped."""
+        index = ((times - self.start) / (self.fine_s * NS)).astype(np.int64)
+        return np.clip(index, 0, self.fine - 1)
+
+    def counts(self, times: Ints) -> Floats:
+        return np.bincount(self.of(times), minlength=self.fine).astype(np.float64)
+
+    def highest(self, fine: Floats) -> Floats:
+        """The highest fine value of each shown bin: spikes stay. NaN only where all are NaN. [shown]"""
+        grid = fine.reshape(self.shown, self.group)
+        highest = np.where(np.isnan(grid), -np.inf, grid).max(axis=1)
+        return np.where(np.isinf(highest), np.nan, highest)
+
+    def mean(self, fine: Floats) -> Floats:
+        return np.asarray(fine.reshape(self.shown, self.group).mean(axis=1))
+
+
+def bins(start: int, end: int, zero: int) -> Bins:
+    """Bins over [start, end] ns: 0.1 s fine up to a minute, else 0.25 s (more beyond 3 h), shown at 600 points at most."""
+    seconds = min(max((end - start) / NS, 0.1), _LONGEST_S)
+    fine_s = 0.1 if seconds <= 60 else max(0.25, seconds / _FINE_BINS)
+    fine = math.ceil(seconds / fine_s)
+    group = math.ceil(fine / _POINTS)
+    return Bins(start=start, zero=zero, fine_s=fine_s, group=group, shown=math.ceil(fine / group))
+
+
+def answered(requests: Requests, grid: Bins) -> dict[str, Floats]:
+    """Successful answers a second by the region that gave them, by the moment they arrived. [shown] each"""
+    good = requests.where(requests.ok)
+    return {
+        name: grid.mean(grid.counts(good.done[good.region == code])) / grid.fine_s
+        for code, name in enumerate(requests.regions)
+    }
+
+
+def failed(requests: Requests, grid: Bins) -> dict[str, Floats]:
+    """Failed reads and writes in the worst fine bin of each shown one, by the moment they were due. [shown] each"""
+    bad = requests.where(~requests.ok)
+    return {
+        "reads": grid.highest(grid.counts(bad.due[~bad.write])),
+        "writes": grid.highest(grid.counts(bad.due[bad.write])),
+    }
+
+
+def latency_ms(requests: Requests, grid: Bins) -> dict[str, tuple[Floats, Floats]]:
+    """p50 and p99 of successful answers by region, from the moment each was due; NaN where none. [shown] each
+
+    p99 is the highest of the fine bins' own p99; p50 is taken over the whole shown bin.
+    """
+    good = requests.where(requests.ok)
+    out: dict[str, tuple[Floats, Floats]] = {}
+    for code, name in enumerate(requests.regions):
+        own = good.where(good.region == code)
+        took = (own.done - own.due) / 1e6
+        fine = grid.of(own.due)
+        out[name] = (
+            quantile(fine // grid.group, took, 0.5, grid.shown),
+            grid.highest(quantile(fine, took, 0.99, grid.fine)),
+        )
+    return out
+
+
+def quantile(group: Ints, values: Floats, q: float, groups: int) -> Floats:
+    """The nearest-rank ``q`` quantile of each group's values; NaN for an empty group. [groups]"""
+    order = np.lexsort((values, group))
+    size = np.bincount(group, minlength=groups)
+    first = np.cumsum(size) - size
+    rank = np.maximum(np.ceil(q * size).astype(np.int64) - 1, 0)
+    full = size > 0
+    out = np.full(groups, np.nan)
+    out[full] = values[order][(first + rank)[full]]
+    return out
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Recall over the last ``window_s`` seconds at ``t_s`` (since zero); ``same_users`` is the baseline's, or None."""
+
+    t_s: Floats
+    value: Floats
+    same_users: Floats | None
+    asked: Ints
+    window_s: float = _RECALL_WINDOW_S
+
+
+def recall(requests: Requests, grid: Bins, baseline_hits: dict[str, Any]) -> Recall:
+    """Rolling recall of the quality probes that were answered: hits over expected, a trailing window.
+
+    Against it stands what the very same users got in the baseline: who is asked changes with time, and that
+    alone moves recall by more than a failover may.
+    """
+    asked = requests.where(requests.quality & requests.ok & ~np.isnan(requests.hits) & (requests.expected > 0))
+    base = np.array([cleaning.number(baseline_hits.get(i or "")) for i in asked.ids.to_pylist()], dtype=np.float64)
+    ends = np.asarray(grid.left_s + grid.shown_s)
+    due_s = (asked.due - grid.zero) / NS
+    order = np.argsort(due_s, kind="stable")
+    due_s = due_s[order]
+    low = np.searchsorted(due_s, ends - _RECALL_WINDOW_S)
+    high = np.searchsorted(due_s, ends)
+    expected = _window(asked.expected[order], low, high)
+    paired = len(base) > 0 and not np.isnan(base).any()
+    return Recall(
+        t_s=ends,
+        value=_ratio(_window(asked.hits[order], low, high), expected),
+        same_users=_ratio(_window(base[order], low, high), expected) if paired else None,
+        asked=np.asarray(high - low, dtype=np.int64),
+    )
+
+
+def _window(values: Floats, low: Ints, high: Ints) -> Floats:
+    total = np.concatenate(([0.0], np.cumsum(values)))
+    return np.asarray(total[high] - total[low])
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+
+
+@dataclass(frozen=True)
+class Second:
+    """One row of the data table that stands beside the charts; None where nothing was there to be measured."""
+
+    t_s: float
+    answered: tuple[int, ...]
+    failed_reads: int
+    failed_writes: int
+    p50_ms: float | None
+    p99_ms: float | None
+    recall: float | None
+
+
+def table(requests: Requests, start: int, end: int, zero: int, rows: int = 180) -> tuple[int, list[Second]]:
+    """The charts' figures as rows of whole seconds, and how many seconds a row has (1, or more for a long trial).
+
+    Row edges are whole seconds since ``zero``, so that the first row of the fault starts at 0.
+    """
+    step = max(1, math.ceil((end - start) / NS / rows))
+    first = math.floor((start - zero) / NS / step)
+    count = max(1, math.ceil((end - zero) / NS / step) - first)
+    row = np.clip((requests.due - zero) // (step * NS) - first, 0, count - 1)
+    took = (requests.done - requests.due) / 1e6
+    ok, bad = requests.ok, ~requests.ok
+    probes = requests.quality & ok & ~np.isnan(requests.hits) & (requests.expected > 0)
+
+    def tally(keep: Flags, weights: Floats | None = None) -> Floats:
+        chosen = None if weights is None else weights[keep]
+        return np.bincount(row[keep], weights=chosen, minlength=count).astype(np.float64)
+
+    by_region = [tally(ok & (requests.region == code)) for code in range(len(requests.regions))]
+    reads, writes = tally(bad & ~requests.write), tally(bad & requests.write)
+    p50 = quantile(row[ok], took[ok], 0.5, count)
+    p99 = quantile(row[ok], took[ok], 0.99, count)
+    quality = _ratio(tally(probes, requests.hits), tally(probes, requests.expected))
+    return step, [
+        Second(
+            t_s=float((first + i) * step),
+            answered=tuple(int(column[i]) for column in by_region),
+            failed_reads=int(reads[i]),
+            failed_writes=int(writes[i]),
+            p50_ms=cleaning.number(float(p50[i])),
+            p99_ms=cleaning.number(float(p99[i])),
+            recall=cleaning.number(float(quality[i])),
+        )
+        for i in range(count)
+    ]

@@ -1,0 +1,185 @@
+"""Measures, bounds and verdicts in the words that all three reports use."""
+
+from __future__ import annotations
+
+from reports.facts import Facts, Measured, Trial
+
+LABELS = {
+    "rto_read_s": "Reads unavailable",
+    "rto_write_s": "Writes unavailable",
+    "rto_quality_s": "Recommendations worse than usual",
+    "rpo_events": "Acknowledged events lost",
+    "rpo_s": "Age of the oldest lost event",
+    "duplicated_events": "Events stored twice",
+    "split_brain_events": "Events acknowledged by two regions at once",
+    "availability": "Requests answered",
+    "failed_reads": "Failed reads",
+    "failed_writes": "Failed writes",
+    "p50_ms": "Latency, median",
+    "p99_ms": "Latency, 99th percentile",
+}
+PHASES = {
+    "before": "before the fault",
+    "during": "during the fault",
+    "after": "after healing",
+    "post_fault": "from the fault on",
+}
+MEANING = {
+    "PASS": "every objective was met and every figure behind it was observed",
+    "FAIL": "at least one objective was missed",
+    "UNKNOWN": "something that the verdict needs was not observed",
+}
+_COUNTS = {"events", "requests", "reads", "writes"}
+
+
+def label(name: str) -> str:
+    if name in LABELS:
+        return LABELS[name]
+    kind, _, k = name.rpartition("_at_")
+    return f"{kind.upper() if kind == 'ndcg' else kind.capitalize()}@{k}" if kind in {"recall", "ndcg"} else name
+
+
+def figure(value: float | None, unit: str) -> str:
+    """``value`` with its unit, to three significant digits at least; whole counts in full."""
+    if value is None:
+        return "not observed"
+    if unit in _COUNTS:
+        return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+    if unit == "ratio":
+        return _share(value)
+    return f"{_significant(value)} {unit}".rstrip()
+
+
+def _share(value: float) -> str:
+    """A ratio; near 1 with as many digits as it takes not to round a failure away."""
+    for digits in (3, 4, 5, 6):
+        if value >= 1 or value == 0 or f"{value:.{digits}f}" != f"{1:.{digits}f}":
+            return f"{value:.{digits}f}"
+    return f"{value:.9f}"
+
+
+def _significant(value: float) -> str:
+    if value == 0:
+        return "0"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 20 else 2 if abs(value) >= 1 else 3
+    shown = f"{value:,.{digits}f}"
+    shown = shown if float(shown.replace(",", "")) else f"{value:.2g}"
+    return shown.rstrip("0").rstrip(".") if "." in shown and "e" not in shown else shown
+
+
+def measured(m: Measured) -> str:
+    """The value as reported: a censored one is a lower bound and says so."""
+    shown = figure(m.value, m.unit)
+    return f"≥ {shown}" if m.censored and m.value is not None else shown
+
+
+def precision(m: Measured) -> str:
+    """How exact the figure is, in its own unit; empty where nothing was said."""
+    parts = []
+    if m.interval is not None:
+        parts.append(f"between {figure(m.interval[0], m.unit)} and {figure(m.interval[1], m.unit)}")
+    if m.resolution:
+        parts.append(f"resolution {figure(m.resolution, m.unit)}")
+    return ", ".join(parts)
+
+
+def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
+    """Each bound as (direction ``max`` or ``min``, limit in the measure's unit, limit as written, kind)."""
+    out = []
+    for key, raw in m.objective.items():
+        direction, _, ratio = key.partition("_")
+        if direction not in {"max", "min"} or isinstance(raw, bool) or not isinstance(raw, int | float):
+            continue
+        if ratio == "ratio":
+            limit = raw * m.baseline if m.baseline is not None else float("nan")
+            out.append((direction, limit, float(raw), "ratio"))
+        elif not ratio:
+            out.append((direction, float(raw), float(raw), ""))
+    return out
+
+
+def objective(m: Measured) -> str:
+    """The bound in words, with the phase it holds for."""
+    parts = []
+    for direction, limit, written, kind in _bounds(m):
+        words = "at most" if direction == "max" else "at least"
+        if kind == "ratio":
+            of = f" = {figure(limit, m.unit)}" if m.baseline is not None else ""
+            parts.append(f"{words} {written:g} × baseline{of}")
+        else:
+            parts.append(f"{words} {figure(limit, m.unit)}")
+    phase = m.objective.get("phase")
+    if isinstance(phase, str):
+        parts.append(PHASES.get(phase, phase))
+    return ", ".join(parts)
+
+
+def margin(m: Measured) -> str:
+    """How far the value is from its tightest bound; empty where either is unknown."""
+    if m.value is None:
+        return ""
+    room = [limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in _bounds(m)]
+    if not room or room != [r for r in room if r == r]:  # noqa: PLR0124 - a NaN limit: no baseline to hold it against
+        return ""
+    tightest = min(room)
+    if tightest == 0:
+        return "exactly at the bound"
+    if tightest > 0:
+        return f"{figure(tightest, m.unit)} to spare"
+    missed_above = any(limit < m.value for direction, limit, _, _ in _bounds(m) if direction == "max")
+    more = " or more" if m.censored else ""
+    return f"{figure(-tightest, m.unit)}{more} {'over' if missed_above else 'short'}"
+
+
+def sentence(facts: Facts) -> str:
+    """The verdict in one sentence, as a reader who was not there needs it."""
+    judged = facts.objectives
+    if not facts.judged:
+        return facts.stopped or "The run was not judged, so nothing can be said about the service."
+    if facts.outcome == "PASS":
+        met = f"all {len(judged)} objectives were" if len(judged) != 1 else "the one objective was"
+        return f"{met[0].upper()}{met[1:]} met.{_harm(facts)}"
+    if facts.outcome == "FAIL":
+        missed = [m for m in judged if m.outcome == "FAIL"]
+        if not missed:
+            return _stop(facts.reasons[0]) if facts.reasons else "The drill failed; no reason was recorded."
+        named = "; ".join(f"{label(m.name).lower()}: {measured(m)} (allowed {objective(m)})" for m in missed[:3])
+        more = f"; and {len(missed) - 3} more" if len(missed) > 3 else ""
+        was = "was" if len(missed) == 1 else "were"
+        return f"{len(missed)} of {len(judged)} objective{'s' * (len(judged) != 1)} {was} missed: {named}{more}."
+    why = facts.reasons[0] if facts.reasons else "no reason was recorded"
+    return f"This drill shows nothing either way: {_stop(why)}"
+
+
+def _stop(said: str) -> str:
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
+
+
+def _harm(facts: Facts) -> str:
+    """What users felt, from the measures that were observed."""
+    by_name = {m.name: m for m in facts.measures}
+    parts = []
+    for name, who in (("rto_read_s", "reads"), ("rto_write_s", "writes")):
+        m = by_name.get(name)
+        if m is not None and m.value is not None:
+            parts.append(f"{who} were disturbed for {measured(m)}" if m.value else f"no disturbance of {who} was seen")
+    lost = by_name.get("rpo_events")
+    if lost is not None and lost.value is not None:
+        gone = "no acknowledged event was" if lost.value == 0 else f"{figure(lost.value, lost.unit)} acknowledged events were"
+        parts.append(f"{gone} lost")
+    if not parts:
+        return ""
+    said = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
+    return f" {said[0].upper()}{said[1:]}."
+
+
+def seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:+.2f} s" if value else "0.00 s"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def trial_name(trial: Trial) -> str:
+    return f"Trial {trial.number}" + (f": {trial.variant}" if trial.variant else "")

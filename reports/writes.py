@@ -1,0 +1,127 @@
+"""What became of every event that was sent: the account that an RPO rests on, counted from the record itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from reports import cleaning
+from reports.series import Requests
+
+Found = dict[int, dict[str, dict[str, int]]]
+"""trial -> region -> event id -> how often it stands in that region's log."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region's log held against what clients were told; counts are of events."""
+
+    name: str
+    acknowledged_here: int
+    read_back: bool
+    why_not: str
+    found: int = 0
+    missing: int = 0
+    duplicated: int = 0
+    recovered: int = 0
+    unexpected: int = 0
+
+
+@dataclass(frozen=True)
+class Account:
+    """All events of a trial. ``lost`` is None where some region was not read back, so absence proves nothing."""
+
+    sent: int
+    acknowledged: int
+    unacknowledged: int
+    lost: int | None
+    not_found: int
+    lost_ids: tuple[str, ...]
+    duplicated: int
+    recovered: int
+    unexpected: int
+    regions: tuple[Region, ...]
+
+    @property
+    def read_back(self) -> bool:
+        return bool(self.regions) and all(region.read_back for region in self.regions)
+
+
+def read(path: Path) -> Found:
+    """Read ``readback.parquet``. Raises OSError or pyarrow.ArrowException where it is missing or damaged."""
+    found: Found = {}
+    table = pq.read_table(path, columns=["trial", "region", "id", "count"])
+    for trial, region, event, count in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        if trial is not None and region is not None and event is not None:
+            found.setdefault(trial, {}).setdefault(cleaning.text(region), {})[event] = count or 0
+    return found
+
+
+def account(
+    requests: Requests, found: dict[str, dict[str, int]], done: set[str], failed: dict[str, str], ever_sent: set[str]
+) -> Account:
+    """Hold the trial's writes against what was read back.
+
+    ``done`` and ``failed`` (region -> why) are the regions whose log was read or could not be; ``ever_sent`` are the
+    ids of the whole run: the logs of a lab that stays hold earlier trials' events too.
+    """
+    sent = requests.where(requests.write)
+    ids = [event for event in sent.ids.to_pylist() if event is not None]
+    acked = {event for event, ok in zip(sent.ids.to_pylist(), sent.ok, strict=True) if ok and event is not None}
+    here = {name: int((sent.ok & (sent.region == code)).sum()) for code, name in enumerate(sent.regions)}
+    anywhere = {event for log in found.values() for event in log}
+    not_found = sorted(acked - anywhere)
+    names = sorted({*here, *found, *done, *failed}, key=lambda name: (name != "primary", name))
+    read_ok = {name: name not in failed and (name in done or name in found) for name in names}
+    return Account(
+        sent=len(set(ids)),
+        acknowledged=len(acked),
+        unacknowledged=len(set(ids) - acked),
+        lost=len(not_found) if names and all(read_ok.values()) else None,
+        not_found=len(not_found),
+        lost_ids=tuple(cleaning.text(event) for event in not_found[:20]),
+        duplicated=len({event for log in found.values() for event, count in log.items() if count > 1}),
+        recovered=len((set(ids) - acked) & anywhere),
+        unexpected=len(anywhere - ever_sent),
+        regions=tuple(
+            _region(name, found.get(name, {}), acked, set(ids), ever_sent, here.get(name, 0), read_ok[name], failed)
+            for name in names
+        ),
+    )
+
+
+def _duplicates(log: dict[str, int]) -> int:
+    """Events that stand in the log more than once (not how many copies too many)."""
+    return sum(count > 1 for count in log.values())
+
+
+def _region(
+    name: str,
+    log: dict[str, int],
+    acked: set[str],
+    sent: set[str],
+    ever_sent: set[str],
+    here: int,
+    read_back: bool,
+    failed: dict[str, str],
+) -> Region:
+    if not read_back:
+        return Region(name, here, read_back=False, why_not=failed.get(name, "no read-back was recorded"))
+    return Region(
+        name=name,
+        acknowledged_here=here,
+        read_back=True,
+        why_not="",
+        found=len(acked & log.keys()),
+        missing=len(acked - log.keys()),
+        duplicated=_duplicates(log),
+        recovered=len((sent - acked) & log.keys()),
+        unexpected=len(log.keys() - ever_sent),
+    )
+
+
+def sent_ids(requests: Requests) -> set[str]:
+    """Ids of every event sent in the run, answered or not."""
+    return {event for event in requests.where(requests.write).ids.to_pylist() if event is not None}

@@ -1,0 +1,71 @@
+"""One suite for every fault on the local target: it has an effect, heals, heals twice, and heals from anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drills.faults import FAULTS
+from drills.faults.base import Fault, wait_for
+from drills.targets.local.target import LocalTarget
+from drills.targets.registry import TARGET_VARIABLE
+from drills.undo import RUN_VARIABLE, UndoLog, unhealed
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("region_loss", {"region": "primary"}),
+    ("region_loss", {"region": "standby"}),
+    ("node_kill", {"node": "primary/node-1"}),
+    ("node_kill", {"node": "standby/node-2", "signal": "TERM"}),
+    ("partition", {"a": "primary", "b": "edge,standby"}),
+    ("partition", {"a": "primary/node-1", "b": "primary/store"}),
+    ("gpu_loss", {"node": "primary/node-1"}),
+    ("noop", {}),
+]
+
+
+def test_every_fault_has_a_case() -> None:
+    assert {name for name, _ in CASES} == set(FAULTS)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{'-'.join(case[1].values())}".replace("/", "."))
+def fault(request: pytest.FixtureRequest) -> Fault:
+    name, arguments = request.param
+    return FAULTS[name](**arguments)
+
+
+def test_heal_before_inject_changes_nothing(lab: LocalTarget, fault: Fault) -> None:
+    fault.heal(lab)
+    assert fault.healed(lab).observed
+    assert not fault.took_effect(lab).observed
+
+
+def test_takes_effect_heals_and_heals_twice(lab: LocalTarget, fault: Fault) -> None:
+    try:
+        fault.inject(lab)
+        effect = wait_for(lambda: fault.took_effect(lab), 5.0)
+        assert effect.observed == (fault.name != "noop"), effect.text
+    finally:
+        fault.heal(lab)
+    assert wait_for(lambda: fault.healed(lab), 30.0).observed
+    fault.heal(lab)
+    assert fault.healed(lab).observed
+    assert not fault.took_effect(lab).observed
+
+
+def test_heals_from_a_fresh_process(lab: LocalTarget, fault: Fault, tmp_path: Path) -> None:
+    arguments = {name: getattr(fault, name) for name in fault.__dataclass_fields__}  # type: ignore[attr-defined]
+    UndoLog(tmp_path).intend(fault.name, arguments)
+    fault.inject(lab)
+    script = f"from drills.faults.{fault.name} import heal; heal(**{json.dumps(arguments)})"
+    environment = {**os.environ, TARGET_VARIABLE: str(lab.reference), RUN_VARIABLE: str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    assert fault.healed(lab).observed
+    assert unhealed(tmp_path) == []

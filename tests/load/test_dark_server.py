@@ -1,0 +1,82 @@
+"""A server that goes dark for exactly 2.000 s, the real prober, recorder and measure: the RTO must say 2 s."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scripted_server import Manner, ScriptedServer
+
+from drills import record
+from drills.measures import measure_trial
+
+DARK_S = 2.0
+INTERVAL_S = 1 / 50
+
+
+def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
+    """One trial in miniature: probes, a fault that is the darkness itself, and the timeline of it."""
+    events = record.EventWriter(folder / "events.jsonl", trial=1)
+    config = folder / "prober.json"
+    settings = {
+        "url": server.url,
+        "out": str(folder / "part.jsonl"),
+        "events": str(folder / "events.jsonl"),
+        "trial": 1,
+        "id_prefix": "run-1",
+        "probe_users": ["1", "2"],
+        "items": ["1"],
+    }
+    config.write_text(json.dumps(settings))
+    events.write("trial.started")
+    prober = subprocess.Popen([sys.executable, "-m", "drills.load.prober", str(config)])
+    try:
+        wait_for_records(folder / "part.jsonl", 100)
+        server.go_dark(DARK_S)
+        injected = {"fault": "dark", "arguments": {}, "t_begin": server.dark_from, "t_ack": server.dark_from}
+        events.write("fault.injected", t=server.dark_from, **injected)
+        time.sleep(2.7)
+        events.write("load.stopped")
+        prober.send_signal(signal.SIGTERM)
+        assert prober.wait(timeout=4) == 0
+    finally:
+        prober.kill()
+        prober.wait()
+        events.close()
+    record.write_requests(folder / "requests.parquet", [folder / "part.jsonl"])
+    return record.read(folder).of_trial(1)
+
+
+def lateness_at_the_return_s(timeline: record.Timeline, back: int) -> float:
+    """How far behind schedule the prober was when the server came back; 0 on a machine with a core to spare."""
+    around = [r for r in timeline.requests if abs(r.t_scheduled - back) < 50_000_000]
+    late_s = max(r.t_sent - r.t_scheduled for r in around) / 1e9
+    return late_s if late_s > 0.005 else 0.0
+
+
+def wait_for_records(part: Path, count: int, within_s: float = 15) -> None:
+    deadline = time.monotonic() + within_s
+    while sum(1 for _ in record.lines(part)) < count:
+        assert time.monotonic() < deadline, "the prober did not start"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("manner", ["holds", "drops", "refuses"])
+def test_two_seconds_of_darkness_read_as_two_seconds(manner: Manner, tmp_path: Path) -> None:
+    with ScriptedServer(manner) as server:
+        timeline = drill(server, tmp_path)
+    dark_s = (server.dark_to - server.dark_from) / 1e9
+    assert dark_s == pytest.approx(DARK_S, abs=0.001)
+    late_s = lateness_at_the_return_s(timeline, server.dark_to)
+    for name in ("rto_read_s", "rto_write_s"):
+        measure = measure_trial(timeline)[name]
+        assert measure.value == pytest.approx(dark_s, abs=INTERVAL_S + late_s), measure
+        assert measure.resolution == pytest.approx(INTERVAL_S)
+        assert measure.interval is not None
+        assert measure.interval[0] <= dark_s <= measure.interval[1]
+        assert not measure.censored
