@@ -73,8 +73,8 @@ def run_trial(trial: Trial) -> list[ReadBack]:
         _run_experiment(trial, watch, clients, events)
         _follow(trial, watch, clients, trial.drill.tail_s)
     finally:
-        clients.stop()
         events.write("load.stopped")
+        clients.stop()
         _copy_sightings(trial, events, begin)
         watch.close()
     rows = read_back(trial.deployment, clients.id_prefix, trial.number, events)

@@ -230,6 +230,10 @@ def _open_cuda(model: Path, threads: int, sample: Arrays) -> tuple[Device | None
         return None, "This onnxruntime was built without CUDA."
     if not gpu_trap.device_present():
         return None, "The CUDA driver is missing or sees no device."
+    if hasattr(
+        onnxruntime, "preload_dlls"
+    ):  # since 1.21: finds the CUDA libraries in pip's nvidia-* packages
+        onnxruntime.preload_dlls(directory="")
     try:
         device = SessionDevice("cuda", model, threads)
         if device.providers[0] != CUDA:

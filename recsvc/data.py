@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
+Source = Literal["grouplens", "recbole-wheel", "synthetic"]
 Choice = Literal["auto", "ml-100k", "synthetic"]
 Message = Callable[[str], None]
 
@@ -46,7 +47,7 @@ class DataError(Exception):
 class Acquired:
     """A verified data set on disk. ``sha256`` covers interactions and catalogue; ``folder`` holds both."""
 
-    source: Literal["grouplens", "recbole-wheel", "synthetic"]
+    source: Source
     sha256: str
     interactions_sha256: str
     folder: Path
@@ -189,7 +190,7 @@ def _fetch(cache: Path, folder: Path, say: Message) -> Acquired | str:
     """Try each real source in turn; returns the data set, or why there is none."""
     reasons = []
     archive = _archive(cache)
-    attempts: list[tuple[Literal["grouplens", "recbole-wheel"], Callable[[], Tables]]] = [
+    attempts: list[tuple[Source, Callable[[], Tables]]] = [
         ("grouplens", movielens.from_grouplens),
         ("recbole-wheel", movielens.from_wheel),
     ]
@@ -198,7 +199,7 @@ def _fetch(cache: Path, folder: Path, say: Message) -> Acquired | str:
     for source, attempt in attempts:
         say(f"fetching MovieLens-100k ({source})")
         try:
-            return _store(folder, source, attempt())
+            return store(folder, source, attempt())
         except SourceError as error:
             say(str(error))
             reasons.append(str(error))
@@ -234,10 +235,10 @@ def _synthetic(cache: Path, say: Message) -> Acquired:
         from recsvc import synthetic  # noqa: PLC0415 - brings in numpy, as in read()
 
         say("making synthetic interactions")
-        return _store(folder, "synthetic", synthetic.make())
+        return store(folder, "synthetic", synthetic.make())
 
 
-def _store(folder: Path, source: str, tables: Tables) -> Acquired:
+def store(folder: Path, source: Source, tables: Tables) -> Acquired:
     """Write a data set so that it is found whole or not at all: ``source.json``, the hashes, comes last."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

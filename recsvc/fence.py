@@ -52,8 +52,10 @@ LONGEST_VALIDITY_NS = 300 * MS
 MARGIN_NS = 100 * MS
 ROLE_VALID_NS = 500 * MS
 """A ROLE answer older than this says nothing: the store is unreachable."""
-REPLICA_FRESH_NS = 250 * MS
-"""A replica that confirmed a heartbeat this recently will most likely confirm the next event."""
+REPLICA_FRESH_NS = 400 * MS
+"""A replica that confirmed a heartbeat this recently will most likely confirm the next event.
+
+Only little below REPLICA_GONE_NS: the edge must not take a region's writers out for the moment between."""
 REPLICA_GONE_NS = 500 * MS
 """Unconfirmed heartbeats for this long mean that the replica is gone."""
 DOWN_FLAGS = frozenset({"s_down", "o_down", "failover_in_progress"})

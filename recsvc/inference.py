@@ -139,7 +139,7 @@ class Batcher:
 
 
 def collate(jobs: Sequence[Job]) -> Arrays:
-    """Return ``history`` int64 [batch, length] (left-padded), ``seen`` int64 [batch, seen], ``k`` int64 [1]."""
+    """Return ``history`` int64 [batch, length] left-padded, ``seen`` int64 [batch, n], ``k`` int64 [1]."""
     length = max(1, *(len(job.history) for job in jobs))
     width = max(1, *(len(job.seen) for job in jobs))
     history = np.zeros((len(jobs), length), dtype=np.int64)

@@ -36,8 +36,8 @@ class Plan:
     budget_s: float = 90.0
     """For all training; the step in flight when it ends is finished (0.1 s)."""
     batch: int = 32
-    learning_rate: float = 2e-3
-    refit_learning_rate: float = 5e-4
+    learning_rate: float = 4e-3
+    refit_learning_rate: float = 1e-3
     warmup_steps: int = 50
     weight_decay: float = 0.01
     patience: int = 5

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from recsvc.bundle import MANIFEST, Bundle, BundleError
 
+Writer = Callable[[Path], None]
+"""Fills the empty folder that it is given with a complete bundle."""
+
 
 def find(cache: Path, key: str, damaged: Callable[[str], None]) -> Bundle | None:
     """Return the bundle made from this recipe, verified, or None.
@@ -36,7 +39,7 @@ def find(cache: Path, key: str, damaged: Callable[[str], None]) -> Bundle | None
         return None
 
 
-def publish(cache: Path, key: str, write: Callable[[Path], None]) -> Bundle:
+def publish(cache: Path, key: str, write: Writer) -> Bundle:
     """Let ``write`` fill an empty directory with a complete bundle, then make it visible in one step.
 
     Call with the lock of ``key`` held. Raises what ``write`` raises, and `BundleError` when what it wrote

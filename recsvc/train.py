@@ -170,11 +170,13 @@ def windows(
 
 
 def _cut(sequence: Indices, size: int, rng: np.random.Generator) -> Iterator[Indices]:
-    if len(sequence) < 2:
+    if len(sequence) <= size:
+        if len(sequence) > 1:
+            yield sequence
         return
-    if len(sequence) > size:
+    end = len(sequence) - int(rng.integers(0, size - 1))
+    if end < len(sequence):
         yield sequence[-size:]
-    end = max(2, len(sequence) - int(rng.integers(0, size - 1)))
     while end > 1:
         yield sequence[max(0, end - size) : end]
         end -= size - 1
@@ -194,9 +196,10 @@ class Pace:
         self.steps = 0
 
     def next(self, steps_in_epoch: int) -> float:
-        spent_s, given_s = time.monotonic() - self.started_s, max(1e-9, self.deadline_s - self.started_s)
-        # The clock counts only when it is ahead, so that fast machines do the same steps every time.
-        done = min(1.0, max(self.steps / max(1, self.epochs * steps_in_epoch), spent_s / given_s))
+        clock = (time.monotonic() - self.started_s) / max(1e-9, self.deadline_s - self.started_s)
+        done = self.steps / max(1, self.epochs * steps_in_epoch)
+        # Only a clock that is clearly ahead counts, so that fast machines do the same steps every time.
+        done = min(1.0, clock if clock > done + 0.05 else done)
         self.steps += 1
         return self.peak * min(1.0, self.steps / self.warmup_steps) * 0.5 * (1.0 + math.cos(math.pi * done))
 
@@ -233,5 +236,5 @@ def _loss(model: SasRec, history: Tensor, target: Tensor) -> Tensor:
 
 def _optimiser(model: SasRec, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
-        model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98)
+        model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98), fused=True
     )

@@ -1,7 +1,7 @@
-"""A trial's charts as Bokeh documents: one a trial, so that all its charts share their time axis and crosshair.
+"""A trial's charts as one Bokeh document, so that all of them share their time axis and crosshair.
 
-Bokeh, because its own JavaScript is in its wheel: the page that holds it opens offline, with nothing of ours drawing.
-Its ids are renumbered here, since Bokeh counts them up through a process and a report must be the same each time.
+Bokeh, because its own JavaScript is in its wheel: the page that holds it opens offline, and no drawing code is
+ours. Its ids are renumbered here: Bokeh counts them up through a process, and a report must be the same each time.
 """
 
 from __future__ import annotations
@@ -10,26 +10,25 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bokeh
 import numpy as np
 from bokeh.document import Document
 from bokeh.models import (
-    BoxAnnotation,
     ColumnDataSource,
     CrosshairTool,
     HoverTool,
-    LabelSet,
     NumeralTickFormatter,
     Range1d,
-    Span,
     WheelZoomTool,
 )
+from bokeh.models.annotations import BoxAnnotation, LabelSet, Span
 from bokeh.plotting import figure
 
 from reports import series, wording
 from reports.facts import Measured, Trial
+from reports.happenings import Mark
 from reports.series import Bins, Floats
 
 # Mid-tones: each stands out at 3:1 or more from both a white and a near-black page.
@@ -37,8 +36,11 @@ REGION_COLOURS = ("#2b7bc4", "#c8641b", "#7a5fc7", "#1b8a72", "#a8508f")
 FAILED_COLOUR = {"reads": "#d33f49", "writes": "#8f5fbf"}
 FAULT_COLOUR = "#b8860b"
 GREY = "#7b848f"
+STAMP_COLOUR = "#4a5360"
 HATCHES = (" ", "/", ".", "x", "-")
 _INK = "#1c2127"
+_APART = 0.07
+"""Share of the time axis that two stamps must be apart to stand side by side on a phone."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,10 @@ class _Frame:
         self.trial, self.grid = trial, grid
         at = trial.clock
         low, high = at.s(at.start), at.s(at.end)
-        self.x_range = Range1d(low, high, bounds=(low, high))
+        self.x_range = Range1d(start=low, end=high, bounds=(low, high))
         self.cursor = Span(dimension="height", line_width=1, line_dash="dotted", line_color=GREY)
 
-    def plot(self, height: int, y_range: Any = None, axis: str = "linear") -> Any:
+    def plot(self, height: int, y_range: Any = None, axis: Literal["auto", "log"] = "auto") -> Any:
         given = {} if y_range is None else {"y_range": y_range}
         plot = figure(
             height=height,
@@ -102,6 +104,7 @@ class _Frame:
             tools="xbox_zoom,xpan,reset,save",
             active_drag=None,
             toolbar_location="above",
+            toolbar_inner=True,
             min_border_left=62,
             min_border_right=12,
             **given,
@@ -112,7 +115,9 @@ class _Frame:
         plot.background_fill_color = plot.border_fill_color = plot.outline_line_color = None
         plot.xgrid.grid_line_color = None
         plot.ygrid.grid_line_alpha = 0.5
-        plot.xaxis.axis_label = "seconds since the fault" if self.trial.clock.injected else "seconds since the start"
+        plot.xaxis.axis_label = (
+            "seconds since the fault" if self.trial.clock.injected else "seconds since the start"
+        )
         self._mark(plot)
         return plot
 
@@ -122,7 +127,14 @@ class _Frame:
         if at.injected is not None:
             end = at.s(at.healed if at.healed is not None else at.end)
             plot.add_layout(
-                BoxAnnotation(left=0, right=end, fill_color=FAULT_COLOUR, fill_alpha=0.10, line_color=None, level="underlay")
+                BoxAnnotation(
+                    left=0,
+                    right=end,
+                    fill_color=FAULT_COLOUR,
+                    fill_alpha=0.10,
+                    line_color=None,
+                    level="underlay",
+                )
             )
         for mark in self.trial.marks:
             solid = mark.key in {"injected", "healed"}
@@ -139,7 +151,10 @@ class _Frame:
 
 
 def draw(trial: Trial, baseline: dict[str, Any]) -> Drawing | None:
-    """All charts of a trial; None where there is nothing on its timeline. ``baseline`` is ``baseline.recorded``'s data."""
+    """All charts of a trial; None where nothing is on its timeline.
+
+    ``baseline`` is the data of the event ``baseline.recorded``.
+    """
     at = trial.clock
     if not len(trial.requests) and not trial.marks:
         return None
@@ -172,19 +187,29 @@ def _overview(frame: _Frame) -> _Drawn:
     for name, left, right, colour, hatch, said in bars:
         source = ColumnDataSource({"y": [name], "left": [left], "right": [right], "said": [said]})
         plot.hbar(
-            y="y", left="left", right="right", height=0.6, source=source, color=colour, hatch_pattern=hatch, hatch_color="#ffffff",
-            hatch_alpha=0.55, hatch_scale=8,
-        )  # fmt: skip
+            y="y",
+            left="left",
+            right="right",
+            height=0.6,
+            source=source,
+            color=colour,
+            hatch_pattern=hatch,
+            hatch_color="#ffffff",
+            hatch_alpha=0.55,
+            hatch_scale=8,
+        )
         plot.add_layout(_bar_label(source))
     if trial.marks:
         _moments(plot, trial, at.s(at.end) - at.s(at.start))
     said = "; ".join(f"{name}: {text}" for name, *_, text in bars) or "no fault was injected"
     chart = Chart(
-        "", "What happened",
-        "The numbers are the moments in the table of phases below. Zero is the fault's acknowledged injection.",
-        f"Bars on the time axis. {said}. {wording.count(len(trial.marks), 'moment')} marked, listed in the table of phases.",
-        (), plot.height,
-    )  # fmt: skip
+        "",
+        "What happened",
+        "The numbers are the moments in the table of phases. Zero is the fault's acknowledged injection.",
+        f"Bars on the time axis. {said}. {wording.count(len(trial.marks), 'moment')} marked.",
+        (),
+        plot.height,
+    )
     return plot, chart
 
 
@@ -194,7 +219,9 @@ def _bars(trial: Trial) -> list[tuple[str, float, float, str, str, str]]:
         return []
     end = at.s(at.end)
     healed = end if at.healed is None else at.s(at.healed)
-    bars = [("fault", 0.0, healed, FAULT_COLOUR, " ", f"{healed:.1f} s" + ("" if at.healed else ", not healed"))]
+    bars = [
+        ("fault", 0.0, healed, FAULT_COLOUR, " ", f"{healed:.1f} s" + ("" if at.healed else ", not healed"))
+    ]
     for row, name, colour, hatch in (
         ("reads", "rto_read_s", FAILED_COLOUR["reads"], "/"),
         ("writes", "rto_write_s", FAILED_COLOUR["writes"], "x"),
@@ -210,32 +237,47 @@ def _bars(trial: Trial) -> list[tuple[str, float, float, str, str, str]]:
 
 def _bar_label(source: ColumnDataSource) -> LabelSet:
     return LabelSet(
-        x="right", y="y", text="said", source=source, x_offset=7, text_baseline="middle", text_font_size="12px",
-        text_color=_INK, tags=["ink"],
-    )  # fmt: skip
+        x="right",
+        y="y",
+        text="said",
+        source=source,
+        x_offset=7,
+        text_baseline="middle",
+        text_font_size="12px",
+        text_color=_INK,
+        tags=["ink"],
+    )
 
 
 def _moments(plot: Any, trial: Trial, width_s: float) -> None:
-    """Numbered dots, neighbours apart by raising every second one that would touch the one before."""
-    y, last, lift = [], -np.inf, 0
+    """The moments' numbers where they happened; those too close to tell apart share one stamp, as in "2–5"."""
+    groups: list[list[Mark]] = []
     for mark in trial.marks:
-        near = mark.t_s - last < 0.026 * width_s
-        lift = (lift + 1) % 3 if near else 0
-        y.append(("moments", (-0.3, 0.05, 0.4)[lift]))
-        last = mark.t_s
+        if groups and mark.t_s - groups[-1][0].t_s < _APART * width_s:
+            groups[-1].append(mark)
+        else:
+            groups.append([mark])
     data = {
-        "x": [m.t_s for m in trial.marks],
-        "y": y,
-        "n": [str(m.number) for m in trial.marks],
-        "label": [m.label for m in trial.marks],
+        "x": [group[0].t_s for group in groups],
+        "y": ["moments" for _ in groups],
+        "n": [str(g[0].number) if len(g) == 1 else f"{g[0].number}–{g[-1].number}" for g in groups],
+        "label": [", ".join(f"{mark.label} {mark.t_s:.2f} s" for mark in group) for group in groups],
     }
-    source = ColumnDataSource(data)
-    dots = plot.scatter("x", "y", size=15, color="#4a5360", line_color="#ffffff", line_width=0.5, source=source)
-    plot.text(
-        "x", "y", text="n", source=source, text_align="center", text_baseline="middle", text_font_size="10px",
+    stamps = plot.text(
+        "x",
+        "y",
+        text="n",
+        source=ColumnDataSource(data),
+        text_align="left",
+        text_baseline="middle",
+        text_font_size="11px",
         text_color="#ffffff",
-    )  # fmt: skip
-    plot.add_tools(HoverTool(renderers=[dots], tooltips=[("@n", "@label"), ("at", "@x{0.00} s")]))
+        background_fill_color=STAMP_COLOUR,
+        border_radius=7,
+        padding=3,
+        anchor="center_left",
+    )
+    plot.add_tools(HoverTool(renderers=[stamps], tooltips=[("@n", "@label")]))
 
 
 def _throughput(frame: _Frame) -> _Drawn:
@@ -254,19 +296,33 @@ def _throughput(frame: _Frame) -> _Drawn:
     source = ColumnDataSource(_rounded(columns))
     for code in range(len(by_region)):
         plot.varea_step(
-            x="x", y1=f"low{code}", y2=f"high{code}", step_mode="after", source=source, name=f"answers{code}",
-            fill_color=_region_colour(code), fill_alpha=0.85, hatch_pattern=HATCHES[code % 5], hatch_color="#ffffff",
-            hatch_alpha=0.5, hatch_scale=9, hatch_weight=1,
-        )  # fmt: skip
+            x="x",
+            y1=f"low{code}",
+            y2=f"high{code}",
+            step_mode="after",
+            source=source,
+            name=f"answers{code}",
+            fill_color=_region_colour(code),
+            fill_alpha=0.85,
+            hatch_pattern=HATCHES[code % 5],
+            hatch_color="#ffffff",
+            hatch_alpha=0.5,
+            hatch_scale=9,
+            hatch_weight=1,
+        )
     source.data["top"] = np.round(top, 3)
-    line = plot.step("x", "top", mode="after", source=source, line_color=GREY, line_width=1)
+    line = plot.step("x", "top", mode="after", source=source, line_alpha=0)
     plot.y_range.start = 0
     _hover(plot, line, tips)
     each = f"{grid.shown_s:g} s"
     chart = Chart(
-        "", "Answers by region", f"Successful answers a second, stacked, by the region that gave them; mean of each {each}.",
-        _describe_throughput(trial, by_region), tuple(keys), plot.height,
-    )  # fmt: skip
+        "",
+        "Answers by region",
+        f"Successful answers a second, stacked, by the region that gave them; mean of each {each}.",
+        _describe_throughput(trial, by_region),
+        tuple(keys),
+        plot.height,
+    )
     return plot, chart
 
 
@@ -276,7 +332,8 @@ def _describe_throughput(trial: Trial, by_region: dict[str, Floats]) -> str:
     for code, name in enumerate(by_region):
         good = trial.requests.where(trial.requests.ok & (trial.requests.region == code))
         rates = [
-            f"{((good.done >= a) & (good.done < b)).sum() / max((b - a) / 1e9, 1e-9):.0f}/s {phase}" for phase, a, b in spans
+            f"{((good.done >= a) & (good.done < b)).sum() / max((b - a) / 1e9, 1e-9):.0f}/s {phase}"
+            for phase, a, b in spans
         ]
         parts.append(f"{name}: {', '.join(rates)}")
     return "Answers a second by region. " + ("; ".join(parts) or "No region answered") + "."
@@ -287,7 +344,11 @@ def _spans(trial: Trial) -> list[tuple[str, int, int]]:
     if at.injected is None:
         return [("throughout", at.start, at.end)]
     healed = at.end if at.healed is None else at.healed
-    spans = [("before the fault", at.start, at.injected), ("during it", at.injected, healed), ("after healing", healed, at.end)]
+    spans = [
+        ("before the fault", at.start, at.injected),
+        ("during it", at.injected, healed),
+        ("after healing", healed, at.end),
+    ]
     return [(name, a, b) for name, a, b in spans if b > a]
 
 
@@ -302,31 +363,57 @@ def _failures(frame: _Frame) -> _Drawn:
     for name, values in counts.items():
         columns |= {f"{name}_low": base, f"{name}_high": base + values, name: values}
         base = base + values
+        # Drawn only beside what failed: a line along zero would look like something.
+        columns[f"{name}_outline"] = np.where(_beside(values > 0), base, np.nan)
         hatch = "x" if name == "writes" else " "
-        keys.append(Key(f"failed {name}", f"failed_{name}", FAILED_COLOUR[name], "cross" if hatch == "x" else "plain"))
+        keys.append(
+            Key(f"failed {name}", f"failed_{name}", FAILED_COLOUR[name], "cross" if hatch == "x" else "plain")
+        )
         tips.append((name, f"@{name}"))
     source = ColumnDataSource(_rounded(columns))
     for name in counts:
         plot.varea_step(
-            x="x", y1=f"{name}_low", y2=f"{name}_high", step_mode="after", source=source, name=f"failed_{name}",
-            fill_color=FAILED_COLOUR[name], hatch_pattern="x" if name == "writes" else " ", hatch_color="#ffffff",
-            hatch_alpha=0.5, hatch_scale=7,
-        )  # fmt: skip
+            x="x",
+            y1=f"{name}_low",
+            y2=f"{name}_high",
+            step_mode="after",
+            source=source,
+            name=f"failed_{name}",
+            fill_color=FAILED_COLOUR[name],
+            hatch_pattern="x" if name == "writes" else " ",
+            hatch_color="#ffffff",
+            hatch_alpha=0.5,
+            hatch_scale=7,
+        )
+        # An outline, so that one failure among hundreds of points still is a visible line.
+        outline = {"name": f"failed_{name}", "line_color": FAILED_COLOUR[name], "line_width": 1.2}
+        plot.step("x", f"{name}_outline", mode="after", source=source, **outline)
     source.data["top"] = base
-    line = plot.step("x", "top", mode="after", source=source, line_color=FAILED_COLOUR["reads"], line_width=1.2)
+    line = plot.step("x", "top", mode="after", source=source, line_alpha=0)
     plot.y_range.start = 0
     if not base.any():
         plot.y_range.end = 1
     _hover(plot, line, tips)
     bad = ~requests.ok
     reads, writes = int((bad & ~requests.write).sum()), int((bad & requests.write).sum())
-    worst = "" if grid.group == 1 else f"; a point shows the worst {grid.fine_s:g} s of its {grid.shown_s:g} s"
+    worst = (
+        "" if grid.group == 1 else f"; a point shows the worst {grid.fine_s:g} s of its {grid.shown_s:g} s"
+    )
     said = f"{reads:,} reads and {writes:,} writes failed, of {wording.count(len(requests), 'request')}"
     chart = Chart(
-        "", "Failed requests", f"{said}. Counted in each {grid.fine_s:g} s by the moment each was due{worst}.",
-        f"Failed requests over time. {said}.", tuple(keys), plot.height,
-    )  # fmt: skip
+        "",
+        "Failed requests",
+        f"{said}. Counted in each {grid.fine_s:g} s by the moment each was due{worst}.",
+        f"Failed requests over time. {said}.",
+        tuple(keys),
+        plot.height,
+    )
     return plot, chart
+
+
+def _beside(there: series.Flags) -> series.Flags:
+    """True where ``there`` is, and one place to either side."""
+    return np.asarray(there | np.append(there[1:], False) | np.insert(there[:-1], 0, False))
 
 
 def _latency(frame: _Frame) -> _Drawn:
@@ -343,18 +430,25 @@ def _latency(frame: _Frame) -> _Drawn:
         marker = ("circle", "square", "triangle", "diamond", "plus")[code % 5]
         for quantile, dash, width in (("p50", "solid", 1.6), ("p99", (4, 2), 1.3)):
             name_ = f"{quantile}_{code}"
-            plot.line("x", quantile, source=source, name=name_, color=colour, line_width=width, line_dash=dash)
+            plot.line(
+                "x", quantile, source=source, name=name_, color=colour, line_width=width, line_dash=dash
+            )
             keys.append(Key(f"{name} {quantile}", name_, colour, "solid" if quantile == "p50" else "dashed"))
-        dots = plot.scatter("x", "p99", source=source, name=f"p99_{code}", color=colour, size=4, marker=marker)
+        dots = plot.scatter(
+            "x", "p99", source=source, name=f"p99_{code}", color=colour, size=3, marker=marker
+        )
         _hover(plot, dots, [(f"{name} p50", "@p50{0.0} ms"), (f"{name} p99", "@p99{0.0} ms")])
     each = f"{grid.shown_s:g} s"
     described = _describe_latency(trial)
     chart = Chart(
-        "", "Latency by region",
-        f"Successful answers, counted from the moment each was due. p50 of each {each}; p99 is the highest of any"
-        f" {grid.fine_s:g} s in it, which is its slowest answer where there were under 100.",
-        described, tuple(keys), plot.height,
-    )  # fmt: skip
+        "",
+        "Latency by region",
+        f"Successful answers, counted from the moment each was due. p50 of each {each}; p99 is the highest of"
+        f" any {grid.fine_s:g} s in it, which is its slowest answer where there were under 100.",
+        described,
+        tuple(keys),
+        plot.height,
+    )
     return plot, chart
 
 
@@ -366,8 +460,14 @@ def _describe_latency(trial: Trial) -> str:
         own = took[(good.due >= a) & (good.due < b)]
         if len(own):
             p50, p99 = np.quantile(own, [0.5, 0.99], method="higher")
-            parts.append(f"p50 {wording.figure(float(p50), 'ms')}, p99 {wording.figure(float(p99), 'ms')} {phase}")
-    return "Latency of successful answers over time, log scale. " + ("; ".join(parts) or "None was answered") + "."
+            parts.append(
+                f"p50 {wording.figure(float(p50), 'ms')}, p99 {wording.figure(float(p99), 'ms')} {phase}"
+            )
+    return (
+        "Latency of successful answers over time, log scale. "
+        + ("; ".join(parts) or "None was answered")
+        + "."
+    )
 
 
 def _recall(frame: _Frame, baseline: dict[str, Any]) -> _Drawn | None:
@@ -392,17 +492,22 @@ def _recall(frame: _Frame, baseline: dict[str, Any]) -> _Drawn | None:
     line = plot.line("x", "recall", source=source, name="recall", color=REGION_COLOURS[3], line_width=1.8)
     whole = m.baseline if m is not None else None
     if whole is not None:
-        plot.add_layout(Span(location=whole, dimension="width", line_color=GREY, line_dash="dotted", line_width=1.4))
+        plot.add_layout(
+            Span(location=whole, dimension="width", line_color=GREY, line_dash="dotted", line_width=1.4)
+        )
         keys.append(Key(f"baseline over all users ({whole:.3f})", "", GREY, "dotted"))
     top = float(np.nanmax(np.concatenate([found.value, [whole or 0.0]])))
-    plot.y_range = Range1d(0, min(1.05, max(top * 1.3, 0.1)))
+    plot.y_range = Range1d(start=0, end=min(1.05, max(top * 1.3, 0.1)))
     _hover(plot, line, tips)
     chart = Chart(
-        "", "Are the recommendations still good?",
-        f"Recall of held-out users' items over the last {found.window_s:g} s of answered quality probes. It moves with who is"
-        " asked: hold it against the same users in the baseline.",
-        _describe_recall(m, int(found.asked.max())), tuple(keys), plot.height,
-    )  # fmt: skip
+        "",
+        "Are the recommendations still good?",
+        f"Recall of held-out users' items over the last {found.window_s:g} s of answered quality probes. It moves"
+        " with who is asked: hold it against the same users in the baseline.",
+        _describe_recall(m, int(found.asked.max())),
+        tuple(keys),
+        plot.height,
+    )
     return plot, chart
 
 
@@ -410,7 +515,9 @@ def _describe_recall(m: Measured | None, most: int) -> str:
     if m is None or m.value is None:
         return f"Rolling recall over time, up to {most} users a point."
     base = "" if m.baseline is None else f"; in the baseline {m.baseline:.3f}"
-    return f"Rolling recall over time, up to {most} users a point. {wording.label(m.name)} {m.value:.3f}{base}."
+    return (
+        f"Rolling recall over time, up to {most} users a point. {wording.label(m.name)} {m.value:.3f}{base}."
+    )
 
 
 def _region_colour(code: int) -> str:
@@ -423,7 +530,9 @@ def _region_key(code: int, name: str, renderer: str) -> Key:
 
 
 def _hover(plot: Any, renderer: Any, tips: list[tuple[str, str]]) -> None:
-    plot.add_tools(HoverTool(renderers=[renderer], mode="vline", tooltips=[("at", "@x{0.00} s"), *map(_plain, tips)]))
+    plot.add_tools(
+        HoverTool(renderers=[renderer], mode="vline", tooltips=[("at", "@x{0.00} s"), *map(_plain, tips)])
+    )
 
 
 def _plain(tip: tuple[str, str]) -> tuple[str, str]:
@@ -450,7 +559,9 @@ def _renumber(value: Any, ids: dict[str, str]) -> Any:
     """Replace Bokeh's ids by their order of appearance."""
     if isinstance(value, dict):
         return {
-            key: ids.setdefault(item, f"r{len(ids)}") if key == "id" and isinstance(item, str) else _renumber(item, ids)
+            key: ids.setdefault(item, f"r{len(ids)}")
+            if key == "id" and isinstance(item, str)
+            else _renumber(item, ids)
             for key, item in value.items()
         }
     return [_renumber(item, ids) for item in value] if isinstance(value, list) else value

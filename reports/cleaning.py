@@ -1,7 +1,7 @@
 """Values from a run directory made safe to show: whatever wrote them, a report must survive it.
 
-Cleaning is about layout and readers (control characters, endless names, figures that are not figures). Escaping
-for HTML, XML and Markdown is each renderer's own last step.
+Cleaning is about layout and readers (control characters, endless names, figures that are none). Escaping for
+HTML, XML and Markdown is each renderer's own last step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DEEPEST = 12
 
 
 def text(value: object) -> str:
-    """``value`` as one printable line: no control, bidi or line-breaking characters, at most about ``LONGEST`` long."""
+    """``value`` as one printable line: no control, bidi or line-breaking characters, cut after ``LONGEST``."""
     raw = value if isinstance(value, str) else _compact(value)
     shown = "".join(_printable(char) for char in raw[:LONGEST])
     return shown if len(raw) <= LONGEST else f"{shown}… ({len(raw):,} characters)"
@@ -31,18 +31,19 @@ def _compact(value: object) -> str:
 
 
 def _printable(char: str) -> str:
-    """Controls become their visible pictures, so that a planted terminal escape can be seen but does nothing."""
+    """Controls become their visible pictures: a planted terminal escape can be seen but does nothing."""
     code = ord(char)
     if char in "\t\n\r":
         return " "
     if code < 0x20:
         return chr(0x2400 + code)
-    # Cc: controls, Cf: bidi overrides and zero-width, Cs: lone surrogates, Co/Cn: no agreed picture, Zl/Zp: line breaks
+    # Cc: controls, Cf: bidi overrides and zero-width, Cs: lone surrogates, Co and Cn: no agreed picture,
+    # Zl and Zp: line breaks
     return "\ufffd" if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} else char
 
 
 def tree(value: Any, depth: int = 0) -> Any:
-    """Parsed JSON with every string in it, keys too, cleaned by ``text``; what is nested too deep becomes text."""
+    """Parsed JSON with every string in it, keys too, cleaned by ``text``; deep nesting becomes text."""
     if isinstance(value, str):
         return text(value)
     if depth >= _DEEPEST:

@@ -143,9 +143,10 @@ def read(run_dir: Path) -> Facts:
     verdict = _json(run_dir / "verdict.json", "the run was not judged", missing)
     _check_schema(meta, missing)
     events = _events(run_dir / "events.jsonl", missing)
-    requests = _parquet(
-        run_dir / "requests.parquet", series.read, "no request can be shown", missing
-    ) or _no_requests()
+    requests = (
+        _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", missing)
+        or _no_requests()
+    )
     found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
     drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
     about = cleaning.mapping(meta.get("drill"))
@@ -153,7 +154,9 @@ def read(run_dir: Path) -> Facts:
     said = verdict.get("drill")
     return Facts(
         run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
-        title=cleaning.text(about.get("title") or drill.get("title") or (said if isinstance(said, str) else "") or "Drill"),
+        title=cleaning.text(
+            about.get("title") or drill.get("title") or (said if isinstance(said, str) else "") or "Drill"
+        ),
         file=cleaning.text(about.get("file") or "drill.yaml"),
         drill_sha256=cleaning.text(about.get("sha256") or hashlib.sha256(drill_yaml.encode()).hexdigest()),
         drill_yaml=drill_yaml,
@@ -190,7 +193,9 @@ def _json(path: Path, so: str, missing: list[str]) -> dict[str, Any]:
 def _check_schema(meta: dict[str, Any], missing: list[str]) -> None:
     version = cleaning.number(meta.get("schema_version"))
     if version is not None and version > _READABLE_SCHEMA:
-        missing.append(f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: newer figures are not shown.")
+        missing.append(
+            f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: newer figures are not shown."
+        )
 
 
 def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[str]) -> _T | None:
@@ -255,7 +260,9 @@ def _stopped(events: list[Event]) -> str:
         if event.kind == "interrupted":
             return f"The run was interrupted ({cleaning.text(event.data.get('signal') or 'by a signal')})."
         if event.kind == "abort":
-            return f"The run was aborted: {cleaning.text(event.data.get('reason') or 'no reason was recorded')}."
+            return (
+                f"The run was aborted: {cleaning.text(event.data.get('reason') or 'no reason was recorded')}."
+            )
     return ""
 
 
@@ -299,7 +306,16 @@ def _trials(
     numbers = sorted({n for n in judged if isinstance(n, int)} | recorded)
     alone = len(numbers) == 1
     return [
-        _trial(n, run_dir, cleaning.mapping(judged.get(n)), verdict if alone else {}, events, requests, found, ever_sent)
+        _trial(
+            n,
+            run_dir,
+            cleaning.mapping(judged.get(n)),
+            verdict if alone else {},
+            events,
+            requests,
+            found,
+            ever_sent,
+        )
         for n in numbers
     ]
 
@@ -359,7 +375,9 @@ def _journal(run_dir: Path, number: int) -> dict[str, Any]:
 
 
 def _activities(journal: dict[str, Any]) -> list[Activity]:
-    runs = [cleaning.mapping(r) for part in ("run", "rollbacks") for r in cleaning.sequence(journal.get(part))]
+    runs = [
+        cleaning.mapping(r) for part in ("run", "rollbacks") for r in cleaning.sequence(journal.get(part))
+    ]
     out = []
     for run in runs:
         activity = cleaning.mapping(run.get("activity"))

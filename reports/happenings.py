@@ -1,8 +1,9 @@
-"""What recdr and the parts it watches said, read out of the events: the marks of a failover, evidence, fidelity."""
+"""What recdr and the parts it watches said, read out of the events: marks of a failover, evidence, fidelity."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ class Mark:
     t_s: float
     source: str
     number: int = 0
+    since_s: float | None = None
+    """Seconds since the moment before; None for the first."""
 
     @property
     def label(self) -> str:
@@ -113,20 +116,33 @@ def marks(events: list[Event], requests: Requests, at: Clock, rto_s: dict[str, f
         if seconds is not None and seconds > 0:
             found.append(Mark(key, seconds, f"verdict: rto_{who[:-1]}_s"))
     ordered = sorted(found, key=lambda mark: (mark.t_s, list(MARK_LABELS).index(mark.key)))
-    return [Mark(m.key, m.t_s, m.source, number) for number, m in enumerate(ordered, 1)]
+    since = [None, *(b.t_s - a.t_s for a, b in pairwise(ordered))]
+    return [Mark(m.key, m.t_s, m.source, i + 1, since[i]) for i, m in enumerate(ordered)]
 
 
 def _from_events(events: list[Event], at: Clock) -> list[Mark]:
     after = [event for event in events if event.t >= at.zero]
     down = [e for e in after if e.kind == "edge.server" and e.data.get("up") is False]
-    up = [e for e in after if e.kind == "edge.server" and e.data.get("up") is True and e.t >= (at.healed or at.end)]
+    up = [
+        e
+        for e in after
+        if e.kind == "edge.server" and e.data.get("up") is True and e.t >= (at.healed or at.end)
+    ]
     picks: list[tuple[str, list[Event], str]] = [
-        ("injected", [e for e in after if e.kind == "fault.injected"][:1], "recdr: the injection was acknowledged"),
+        (
+            "injected",
+            [e for e in after if e.kind == "fault.injected"][:1],
+            "recdr: the injection was acknowledged",
+        ),
         ("effect", [e for e in after if e.kind == "fault.effect" and e.data.get("observed") is True][:1], ""),
         ("detected", down[:1], "HAProxy's log"),
         ("promoted", [e for e in after if e.kind == "store.promoted"][:1], "the store's own role"),
         ("healed", [e for e in after if e.kind == "fault.healed"][-1:], "recdr: the heal was acknowledged"),
-        ("heal_confirmed", [e for e in after if e.kind == "heal.confirmed" and e.data.get("confirmed") is True][-1:], ""),
+        (
+            "heal_confirmed",
+            [e for e in after if e.kind == "heal.confirmed" and e.data.get("confirmed") is True][-1:],
+            "",
+        ),
         ("failed_back", up[-1:], "HAProxy's log"),
     ]
     out = [Mark(key, at.s(e.t), source or _said(e)) for key, chosen, source in picks for e in chosen]
@@ -140,13 +156,25 @@ def _from_requests(requests: Requests, at: Clock) -> list[Mark]:
     out = []
     failed = requests.due[~requests.ok & (requests.due >= at.zero)]
     if len(failed) and (at.healed is None or failed.min() < at.healed):
-        out.append(Mark("first_error", at.s(int(failed.min())), "requests: the first one due after the fault that failed"))
+        out.append(
+            Mark(
+                "first_error",
+                at.s(int(failed.min())),
+                "requests: the first one due after the fault that failed",
+            )
+        )
     before = requests.where(requests.ok & (requests.done < at.zero) & ~requests.write)
     usual = np.unique(before.region)
     other = requests.where(requests.ok & (requests.due >= at.zero) & ~requests.write & (requests.region >= 0))
     elsewhere = other.done[~np.isin(other.region, usual)]
     if len(usual) and len(elsewhere):
-        out.append(Mark("rerouted", at.s(int(elsewhere.min())), "requests: a region answered reads that had not before"))
+        out.append(
+            Mark(
+                "rerouted",
+                at.s(int(elsewhere.min())),
+                "requests: a region answered reads that had not before",
+            )
+        )
     return out
 
 
@@ -161,14 +189,20 @@ def sightings(events: list[Event], at: Clock) -> list[Sighting]:
         data = event.data
         fault = cleaning.text(data.get("fault") or "the fault")
         if event.kind == "fault.effect":
-            out.append(Sighting(at.s(event.t), f"Effect of {fault}", data.get("observed") is True, _evidence(data)))
+            out.append(
+                Sighting(at.s(event.t), f"Effect of {fault}", data.get("observed") is True, _evidence(data))
+            )
         elif event.kind == "heal.confirmed":
-            out.append(Sighting(at.s(event.t), f"Healing of {fault}", data.get("confirmed") is True, _evidence(data)))
+            out.append(
+                Sighting(at.s(event.t), f"Healing of {fault}", data.get("confirmed") is True, _evidence(data))
+            )
         elif event.kind == "edge.server":
             who = cleaning.text(data.get("node") or data.get("server") or "a server")
             way = "in" if data.get("up") is True else "out"
             for_what = cleaning.text(data.get("backend") or "traffic")
-            out.append(Sighting(at.s(event.t), f"Edge took {who} {way} for {for_what}", None, "HAProxy's own log"))
+            out.append(
+                Sighting(at.s(event.t), f"Edge took {who} {way} for {for_what}", None, "HAProxy's own log")
+            )
         elif event.kind in {"store.promoted", "store.role"}:
             what = "Store promoted" if event.kind == "store.promoted" else "Store changed its role"
             out.append(Sighting(at.s(event.t), what, None, _fields(data)))
@@ -200,13 +234,19 @@ def fault_uses(events: list[Event]) -> list[FaultUse]:
 def _fault_use(data: dict[str, Any]) -> FaultUse:
     raw = data.get("fidelity")
     said = cleaning.mapping(raw)
-    kind = raw if isinstance(raw, str) else said.get("kind") or said.get("level") or said.get("name") or "not stated"
+    kind = (
+        raw
+        if isinstance(raw, str)
+        else said.get("kind") or said.get("level") or said.get("name") or "not stated"
+    )
     return FaultUse(
         fault=cleaning.text(data.get("fault") or "not named"),
         arguments=_fields(cleaning.mapping(data.get("arguments"))),
         kind=cleaning.text(kind),
         certifies=_listed(said.get("certifies")),
-        does_not_certify=_listed(said.get("does_not_certify") or said.get("not_certified") or said.get("excludes")),
+        does_not_certify=_listed(
+            said.get("does_not_certify") or said.get("not_certified") or said.get("excludes")
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """``report.html``: one file that opens offline, says what happened and lets every claim be checked.
 
-The page carries its own styles and scripts. Its content security policy lets run only the scripts whose hashes are
-named in it, and lets nothing be fetched: whatever a run directory holds, nothing in it can execute or call home.
+The page carries its own styles and scripts. Its content security policy runs only the scripts whose hashes it
+names, and lets nothing be fetched: whatever a run directory holds, nothing in it can execute or call home.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Section:
     drawing: Drawing | None
     step_s: int
     table: list[Second]
+    whole: tuple[float, float]
+    close_up: tuple[float, float] | None
     open: bool
 
 
@@ -52,24 +54,28 @@ def render(facts: Facts) -> str:
     scripts = {"bokeh": charts.library(), "page": _asset("report.js").strip()}
     style = _asset("report.css").strip()
     page = _environment().get_template("report.html.j2")
-    return page.render(
-        f=facts,
-        sentence=wording.sentence(facts),
-        tiles=_tiles(facts),
-        sections=_sections(facts),
-        environment=_environment_rows(facts),
-        model=_rows(facts.model),
-        reproduce=_reproduce(facts),
-        drill_yaml=_source(facts.drill_yaml),
-        style=Markup(style),  # noqa: S704 - this package's own file
-        scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704 - Bokeh's and this package's own
-        policy=_policy(list(scripts.values())),
-    ) + "\n"
+    return (
+        page.render(
+            f=facts,
+            sentence=wording.sentence(facts),
+            tiles=_tiles(facts),
+            sections=_sections(facts),
+            environment=_environment_rows(facts),
+            model=_rows(facts.model),
+            reproduce=_reproduce(facts),
+            drill_yaml=_source(facts.drill_yaml),
+            style=Markup(style),  # noqa: S704 - this package's own file
+            scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704 - Bokeh's and this package's own
+            policy=_policy(list(scripts.values())),
+        )
+        + "\n"
+    )
 
 
 def _policy(scripts: list[str]) -> str:
     hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
     )
     # Bokeh styles its shadow roots with style elements, and draws hatches through data: images.
     return (
@@ -93,7 +99,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals["w"] = wording
     environment.filters["events"] = _event_rows
-    environment.filters["since"] = _since
+    environment.filters["steps"] = _steps
     environment.filters["rows"] = _rows
     environment.filters["json_document"] = Markup  # what charts.embeddable made
     return environment
@@ -109,17 +115,33 @@ def _sections(facts: Facts) -> list[Section]:
 def _section(trial: Trial, baseline: dict[str, Any], is_open: bool) -> Section:
     at = trial.clock
     step, table = series.table(trial.requests, at.start, at.end, at.zero) if len(trial.requests) else (1, [])
-    return Section(trial, charts.draw(trial, baseline), step, table, is_open)
+    return Section(
+        trial=trial,
+        drawing=charts.draw(trial, baseline),
+        step_s=step,
+        table=table,
+        whole=(round(at.s(at.start), 3), round(at.s(at.end), 3)),
+        close_up=_close_up(trial),
+        open=is_open,
+    )
 
 
-_TILES = ("rto_read_s", "rto_write_s", "rpo_events", "availability")
+def _close_up(trial: Trial) -> tuple[float, float] | None:
+    """Seconds that show the failover and little else; None where there is none to be seen, or nothing but that."""
+    at = trial.clock
+    hurt = [m.value for m in trial.measures if m.name.startswith("rto_") and m.value and m.unit == "s"]
+    moments = [m.t_s for m in trial.marks if m.key not in {"heal", "healed", "heal_confirmed", "failed_back"}]
+    until = max([*moments, *hurt], default=0.0)
+    end = min(1.5 * until + 0.5, at.s(at.end))
+    return (round(max(-0.5, at.s(at.start)), 3), round(end, 3)) if 0 < until < 0.5 * at.s(at.end) else None
 
 
 def _tiles(facts: Facts) -> list[Measured]:
     """The figures a reader asks for first: those of the run, most telling first, recall among them."""
     by_name = {m.name: m for m in facts.measures}
-    recall = [m for m in facts.measures if m.name.startswith("recall_at_")][:1]
-    return [*(by_name[name] for name in _TILES[:3] if name in by_name), *recall, *([by_name[_TILES[3]]] if _TILES[3] in by_name else [])]
+    recall = next((name for name in by_name if name.startswith("recall_at_")), "")
+    wanted = ("rto_read_s", "rto_write_s", "rpo_events", recall, "availability")
+    return [by_name[name] for name in wanted if name in by_name]
 
 
 def _rows(data: dict[str, Any], prefix: str = "") -> list[Row]:
@@ -153,7 +175,10 @@ def _environment_rows(facts: Facts) -> dict[str, list[Row]]:
         "Seeds": meta.get("seeds"),
         "Versions": meta.get("versions"),
     }
-    groups = {name: _rows(value if isinstance(value, dict) else {name.lower(): value}) for name, value in parts.items()}
+    groups = {
+        name: _rows(value if isinstance(value, dict) else {name.lower(): value})
+        for name, value in parts.items()
+    }
     deployed = {k: v for k, v in facts.deployed.items() if k not in {"model", "data_source", "synthetic"}}
     groups["Deployed"] = _rows(deployed)
     return {name: rows for name, rows in groups.items() if rows}
@@ -168,11 +193,18 @@ def _reproduce(facts: Facts) -> list[tuple[str, str]]:
     file = shlex.quote(facts.file)
     again = f"recdr drill run {file}" + (f" --seed {seed}" if isinstance(seed, int) else "")
     given = facts.meta.get("command")
-    command = " ".join(cleaning.text(part) for part in given) if isinstance(given, list) else cleaning.text(given)
+    command = (
+        " ".join(cleaning.text(part) for part in given) if isinstance(given, list) else cleaning.text(given)
+    )
     commands = [("Run the drill again, with the same random choices", again)]
     if command and command != again:
         commands.append(("The command of this run", command))
-    commands.append(("Judge this run's record again: the same verdict, on any machine", f"recdr drill judge {shlex.quote(facts.run)}"))
+    commands.append(
+        (
+            "Judge this run's record again: the same verdict, on any machine",
+            f"recdr drill judge {shlex.quote(facts.run)}",
+        )
+    )
     return commands
 
 
@@ -189,6 +221,30 @@ def _event_rows(trial: Trial) -> list[tuple[float, str, str]]:
     ]
 
 
-def _since(mark: Mark, marks: list[Mark]) -> float | None:
-    """Seconds since the moment before ``mark``; None for the first."""
-    return None if mark.number == 1 else mark.t_s - marks[mark.number - 2].t_s
+@dataclass(frozen=True)
+class Step:
+    """A mark with its bar: from the moment before to its own, in percent of its part of the drill."""
+
+    mark: Mark
+    left: float
+    width: float
+
+
+def _steps(trial: Trial) -> list[tuple[str, list[Step]]]:
+    """The marks as two waterfalls, failing over and healing, each on its own scale: one lasts far longer."""
+    marks = trial.marks
+    heal = next((i for i, mark in enumerate(marks) if mark.key in {"heal", "healed"}), len(marks))
+    parts = [
+        ("Failing over", marks[:heal], 0.0),
+        ("Healing", marks[heal:], marks[heal].t_s if heal < len(marks) else 0.0),
+    ]
+    return [(name, _waterfall(part, zero)) for name, part, zero in parts if part]
+
+
+def _waterfall(marks: list[Mark], zero: float) -> list[Step]:
+    span = max(marks[-1].t_s - zero, 1e-9)
+    ends = [round(100 * (mark.t_s - zero) / span, 2) for mark in marks]
+    return [
+        Step(mark, left, round(end - left, 2))
+        for mark, left, end in zip(marks, [0.0, *ends], ends, strict=False)
+    ]

@@ -1,7 +1,8 @@
 """``junit.xml``: what CI systems list as tests.
 
-One case an objective, one for "the fault had an observable effect", one for "healed". FAIL is a ``failure``. UNKNOWN is
-an ``error``: JUnit's word for a test that could not be carried out; it turns a job red, as recdr's exit code 3 does.
+One case an objective, one for "the fault had an observable effect", one for "healed". FAIL is a ``failure``.
+UNKNOWN is an ``error``, JUnit's word for a test that could not be carried out; it turns a job red, as recdr's
+exit code 3 does.
 """
 
 from __future__ import annotations
@@ -28,9 +29,14 @@ def render(facts: Facts) -> str:
     failures = sum(case.outcome == "FAIL" for case in cases)
     errors = sum(case.outcome == "UNKNOWN" for case in cases)
     seconds = sum((trial.clock.end - trial.clock.start) / 1e9 for trial in facts.trials)
-    counts = {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors), "time": f"{seconds:.3f}"}
-    root = ET.Element("testsuites", name="recdr", **counts)
-    suite = ET.SubElement(root, "testsuite", name=facts.title, skipped="0", **counts)
+    counts: dict[str, str] = {
+        "tests": str(len(cases)),
+        "failures": str(failures),
+        "errors": str(errors),
+        "time": f"{seconds:.3f}",
+    }
+    root = ET.Element("testsuites", {"name": "recdr", **counts})
+    suite = ET.SubElement(root, "testsuite", {"name": facts.title, "skipped": "0", **counts})
     started = facts.meta.get("started_at")
     if isinstance(started, str):
         suite.set("timestamp", started)
@@ -43,7 +49,12 @@ def render(facts: Facts) -> str:
 
 def _properties(suite: ET.Element, facts: Facts) -> None:
     properties = ET.SubElement(suite, "properties")
-    rows = {"run": facts.run, "drill": facts.file, "outcome": facts.outcome, "verdict": wording.sentence(facts)}
+    rows = {
+        "run": facts.run,
+        "drill": facts.file,
+        "outcome": facts.outcome,
+        "verdict": wording.sentence(facts),
+    }
     for m in facts.measures:
         rows[f"measure.{m.name}"] = wording.measured(m)
     for name, value in rows.items():
@@ -72,7 +83,9 @@ def _objective(facts: Facts, m: Measured) -> _Case:
         if own is not None and len(facts.trials) > 1:
             lines.append(f"{wording.trial_name(trial)}: {wording.measured(own)} {own.outcome}")
     said = f"{message}. {m.reason}" if m.reason else message
-    return _Case("objectives", f"{m.name} {wording.objective(m)}", m.outcome, said, "\n".join(filter(None, lines)))
+    return _Case(
+        "objectives", f"{m.name} {wording.bound(m)}", m.outcome, said, "\n".join(filter(None, lines))
+    )
 
 
 def _seen(trials: list[Trial], name: str, which: str) -> _Case:

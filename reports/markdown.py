@@ -14,7 +14,12 @@ _MOST_REASONS = 10
 
 def render(facts: Facts) -> str:
     """Verdict, objectives, reasons and where the report lies, as GitHub-flavoured Markdown."""
-    lines = [f"## {_ICONS[facts.outcome]} {facts.outcome}: {_escape(facts.title)}", "", _escape(wording.sentence(facts)), ""]
+    lines = [
+        f"## {_ICONS[facts.outcome]} {facts.outcome}: {_escape(facts.title)}",
+        "",
+        _escape(wording.sentence(facts)),
+        "",
+    ]
     lines += _table(facts.objectives)
     lines += _warnings(facts)
     if facts.reasons:
@@ -23,7 +28,9 @@ def render(facts: Facts) -> str:
         lines += [f"- and {rest} more, in the report"] if rest > 0 else []
         lines.append("")
     trials = wording.count(len(facts.trials), "trial")
-    lines.append(f"{trials} · run {_escape(facts.run)} · the full report is `report.html` in the run's directory.")
+    lines.append(
+        f"{trials} · run {_escape(facts.run)} · the full report is `report.html` in the run's directory."
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -50,9 +57,13 @@ def _warnings(facts: Facts) -> list[str]:
     if facts.stopped and facts.judged:
         said.append(facts.stopped)
     if facts.synthetic:
-        said.append("The model was trained on SYNTHETIC data: recall here says nothing about real interactions.")
+        said.append(
+            "The model was trained on SYNTHETIC data: recall here says nothing about real interactions."
+        )
     if facts.simulated:
-        said.append(f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}. The report says what that certifies.")
+        said.append(
+            f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}. The report says what that certifies."
+        )
     return [line for warning in said for line in (f"> ⚠️ {_escape(warning)}", "")]
 
 

@@ -107,12 +107,15 @@ def _equal(column: pa.ChunkedArray, value: str) -> Flags:
 def _codes(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
     """Region codes in a fixed order (primary, standby, then by name), so that colours never swap between reports."""
     names = sorted(
-        (name for name in pc.unique(column).to_pylist() if name is not None), key=lambda n: (n != "primary", n)
+        (name for name in pc.unique(column).to_pylist() if name is not None),
+        key=lambda n: (n != "primary", n),
     )
     if not names:
         return np.full(len(column), NOBODY, dtype=np.int64), ()
     found = pc.index_in(column, value_set=pa.array(names))
-    return np.asarray(pc.fill_null(found, NOBODY), dtype=np.int64), tuple(cleaning.text(name) for name in names)
+    return np.asarray(pc.fill_null(found, NOBODY), dtype=np.int64), tuple(
+        cleaning.text(name) for name in names
+    )
 
 
 @dataclass(frozen=True)
@@ -230,8 +233,12 @@ def recall(requests: Requests, grid: Bins, baseline_hits: dict[str, Any]) -> Rec
     Against it stands what the very same users got in the baseline: who is asked changes with time, and that
     alone moves recall by more than a failover may.
     """
-    asked = requests.where(requests.quality & requests.ok & ~np.isnan(requests.hits) & (requests.expected > 0))
-    base = np.array([cleaning.number(baseline_hits.get(i or "")) for i in asked.ids.to_pylist()], dtype=np.float64)
+    asked = requests.where(
+        requests.quality & requests.ok & ~np.isnan(requests.hits) & (requests.expected > 0)
+    )
+    base = np.array(
+        [cleaning.number(baseline_hits.get(i or "")) for i in asked.ids.to_pylist()], dtype=np.float64
+    )
     ends = np.asarray(grid.left_s + grid.shown_s)
     due_s = (asked.due - grid.zero) / NS
     order = np.argsort(due_s, kind="stable")
@@ -239,6 +246,8 @@ def recall(requests: Requests, grid: Bins, baseline_hits: dict[str, Any]) -> Rec
     low = np.searchsorted(due_s, ends - _RECALL_WINDOW_S)
     high = np.searchsorted(due_s, ends)
     expected = _window(asked.expected[order], low, high)
+    # A window that is not half full (the start, an outage) would only show chance.
+    expected[(high - low) * 2 < (high - low).max(initial=0)] = 0
     paired = len(base) > 0 and not np.isnan(base).any()
     return Recall(
         t_s=ends,
@@ -254,7 +263,7 @@ def _window(values: Floats, low: Ints, high: Ints) -> Floats:
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0))
 
 
 @dataclass(frozen=True)

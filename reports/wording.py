@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
+
 from reports.facts import Facts, Measured, Trial
 
 LABELS = {
@@ -36,13 +39,19 @@ def label(name: str) -> str:
     if name in LABELS:
         return LABELS[name]
     kind, _, k = name.rpartition("_at_")
-    return f"{kind.upper() if kind == 'ndcg' else kind.capitalize()}@{k}" if kind in {"recall", "ndcg"} else name
+    return (
+        f"{kind.upper() if kind == 'ndcg' else kind.capitalize()}@{k}" if kind in {"recall", "ndcg"} else name
+    )
 
 
-def figure(value: float | None, unit: str) -> str:
-    """``value`` with its unit, to three significant digits at least; whole counts in full."""
+def figure(value: float | None, unit: str, resolution: float | None = None) -> str:
+    """``value`` with its unit: as many digits as ``resolution`` allows, else about three; whole counts in full."""
     if value is None:
         return "not observed"
+    if resolution and resolution < 1 and unit not in _COUNTS:
+        exact = f"{value:,.{min(math.ceil(-math.log10(resolution)), 6)}f}"
+        if float(exact.replace(",", "")) or not value:  # never round something to nothing
+            return exact if unit == "ratio" else f"{exact} {unit}".rstrip()
     if unit in _COUNTS:
         return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
     if unit == "ratio":
@@ -69,7 +78,7 @@ def _significant(value: float) -> str:
 
 def measured(m: Measured) -> str:
     """The value as reported: a censored one is a lower bound and says so."""
-    shown = figure(m.value, m.unit)
+    shown = figure(m.value, m.unit, m.resolution)
     return f"≥ {shown}" if m.censored and m.value is not None else shown
 
 
@@ -77,7 +86,8 @@ def precision(m: Measured) -> str:
     """How exact the figure is, in its own unit; empty where nothing was said."""
     parts = []
     if m.interval is not None:
-        parts.append(f"between {figure(m.interval[0], m.unit)} and {figure(m.interval[1], m.unit)}")
+        low, high = (figure(end, m.unit, m.resolution) for end in m.interval)
+        parts.append(f"{low.removesuffix(m.unit).rstrip()} to {high}")
     if m.resolution:
         parts.append(f"resolution {figure(m.resolution, m.unit)}")
     return ", ".join(parts)
@@ -99,15 +109,21 @@ def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
 
 
 def objective(m: Measured) -> str:
-    """The bound in words, with the phase it holds for."""
+    """The bound in words, with the phase it holds for and what a ratio comes to."""
+    ratio = next(
+        (limit for _, limit, _, kind in _bounds(m) if kind == "ratio" and m.baseline is not None), None
+    )
+    return bound(m) if ratio is None else f"{bound(m)} (= {figure(ratio, m.unit)})"
+
+
+def bound(m: Measured) -> str:
+    """The bound in words that stay the same from run to run."""
     parts = []
     for direction, limit, written, kind in _bounds(m):
         words = "at most" if direction == "max" else "at least"
-        if kind == "ratio":
-            of = f" = {figure(limit, m.unit)}" if m.baseline is not None else ""
-            parts.append(f"{words} {written:g} × baseline{of}")
-        else:
-            parts.append(f"{words} {figure(limit, m.unit)}")
+        parts.append(
+            f"{words} {written:g} × baseline" if kind == "ratio" else f"{words} {figure(limit, m.unit)}"
+        )
     phase = m.objective.get("phase")
     if isinstance(phase, str):
         parts.append(PHASES.get(phase, phase))
@@ -118,17 +134,19 @@ def margin(m: Measured) -> str:
     """How far the value is from its tightest bound; empty where either is unknown."""
     if m.value is None:
         return ""
-    room = [limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in _bounds(m)]
+    room = [
+        limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in _bounds(m)
+    ]
     if not room or room != [r for r in room if r == r]:  # noqa: PLR0124 - a NaN limit: no baseline to hold it against
         return ""
     tightest = min(room)
     if tightest == 0:
-        return "exactly at the bound"
+        return "at the bound"
     if tightest > 0:
-        return f"{figure(tightest, m.unit)} to spare"
+        return f"{figure(tightest, m.unit, m.resolution)} to spare"
     missed_above = any(limit < m.value for direction, limit, _, _ in _bounds(m) if direction == "max")
     more = " or more" if m.censored else ""
-    return f"{figure(-tightest, m.unit)}{more} {'over' if missed_above else 'short'}"
+    return f"{figure(-tightest, m.unit, m.resolution)}{more} {'over' if missed_above else 'short'}"
 
 
 def sentence(facts: Facts) -> str:
@@ -143,10 +161,14 @@ def sentence(facts: Facts) -> str:
         missed = [m for m in judged if m.outcome == "FAIL"]
         if not missed:
             return _stop(facts.reasons[0]) if facts.reasons else "The drill failed; no reason was recorded."
-        named = "; ".join(f"{label(m.name).lower()}: {measured(m)} (allowed {objective(m)})" for m in missed[:3])
+        named = "; ".join(
+            f"{label(m.name).lower()}: {measured(m)} (allowed {objective(m)})" for m in missed[:3]
+        )
         more = f"; and {len(missed) - 3} more" if len(missed) > 3 else ""
         was = "was" if len(missed) == 1 else "were"
-        return f"{len(missed)} of {len(judged)} objective{'s' * (len(judged) != 1)} {was} missed: {named}{more}."
+        return (
+            f"{len(missed)} of {len(judged)} objective{'s' * (len(judged) != 1)} {was} missed: {named}{more}."
+        )
     why = facts.reasons[0] if facts.reasons else "no reason was recorded"
     return f"This drill shows nothing either way: {_stop(why)}"
 
@@ -162,19 +184,30 @@ def _harm(facts: Facts) -> str:
     for name, who in (("rto_read_s", "reads"), ("rto_write_s", "writes")):
         m = by_name.get(name)
         if m is not None and m.value is not None:
-            parts.append(f"{who} were disturbed for {measured(m)}" if m.value else f"no disturbance of {who} was seen")
+            parts.append(
+                f"{who} were disturbed for {measured(m)}" if m.value else f"no disturbance of {who} was seen"
+            )
     lost = by_name.get("rpo_events")
     if lost is not None and lost.value is not None:
-        gone = "no acknowledged event was" if lost.value == 0 else f"{figure(lost.value, lost.unit)} acknowledged events were"
+        gone = "no acknowledged event was" if not lost.value else f"{measured(lost)} acknowledged events were"
         parts.append(f"{gone} lost")
-    if not parts:
-        return ""
-    said = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
-    return f" {said[0].upper()}{said[1:]}."
+    said = "; ".join(parts)
+    return f" {said[0].upper()}{said[1:]}." if said else ""
 
 
 def seconds(value: float | None) -> str:
     return "" if value is None else f"{value:+.2f} s" if value else "0.00 s"
+
+
+def moment(started_at: object) -> str:
+    """An ISO time as people write it; what is not one stays as it is."""
+    said = str(started_at)
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        return said
+    zone = at.strftime("%z")
+    return f"{at:%Y-%m-%d %H:%M:%S}" + (" UTC" if zone == "+0000" else f" {zone}" if zone else "")
 
 
 def count(number: int, noun: str) -> str:

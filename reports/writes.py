@@ -1,4 +1,4 @@
-"""What became of every event that was sent: the account that an RPO rests on, counted from the record itself."""
+"""What became of every event that was sent: the account an RPO rests on, counted from the record itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Account:
-    """All events of a trial. ``lost`` is None where some region was not read back, so absence proves nothing."""
+    """All events of a trial. ``lost`` is None where some region was not read back: absence proves nothing then."""
 
     sent: int
     acknowledged: int
@@ -60,7 +60,11 @@ def read(path: Path) -> Found:
 
 
 def account(
-    requests: Requests, found: dict[str, dict[str, int]], done: set[str], failed: dict[str, str], ever_sent: set[str]
+    requests: Requests,
+    found: dict[str, dict[str, int]],
+    done: set[str],
+    failed: dict[str, str],
+    ever_sent: set[str],
 ) -> Account:
     """Hold the trial's writes against what was read back.
 
@@ -69,7 +73,9 @@ def account(
     """
     sent = requests.where(requests.write)
     ids = [event for event in sent.ids.to_pylist() if event is not None]
-    acked = {event for event, ok in zip(sent.ids.to_pylist(), sent.ok, strict=True) if ok and event is not None}
+    acked = {
+        event for event, ok in zip(sent.ids.to_pylist(), sent.ok, strict=True) if ok and event is not None
+    }
     here = {name: int((sent.ok & (sent.region == code)).sum()) for code, name in enumerate(sent.regions)}
     anywhere = {event for log in found.values() for event in log}
     not_found = sorted(acked - anywhere)
@@ -86,7 +92,16 @@ def account(
         recovered=len((set(ids) - acked) & anywhere),
         unexpected=len(anywhere - ever_sent),
         regions=tuple(
-            _region(name, found.get(name, {}), acked, set(ids), ever_sent, here.get(name, 0), read_ok[name], failed)
+            _region(
+                name,
+                found.get(name, {}),
+                acked,
+                set(ids),
+                ever_sent,
+                here.get(name, 0),
+                read_ok[name],
+                failed,
+            )
             for name in names
         ),
     )

@@ -21,7 +21,7 @@ def availability(timeline: Timeline, settings: Settings, phase: str) -> Measure:
     asked = _seen(timeline, phase)
     if not asked:
         return unknown(name, f"No request was recorded in the phase '{phase}'.")
-    ok, unseen = sum(r.ok for r in asked), _unseen(timeline, PROBER_STREAMS, phase)
+    ok, unseen = sum(r.ok for r in asked), _unseen(timeline, PROBER_STREAMS, phase, settings)
     return Measure(
         name=name,
         value=ok / len(asked),
@@ -36,12 +36,12 @@ def availability(timeline: Timeline, settings: Settings, phase: str) -> Measure:
 
 def failed_reads(timeline: Timeline, settings: Settings, phase: str) -> Measure:
     """How many recommendations and searches of the phase were not answered with a 2xx."""
-    return _failed(timeline, "failed_reads", phase)
+    return _failed(timeline, settings, "failed_reads", phase)
 
 
 def failed_writes(timeline: Timeline, settings: Settings, phase: str) -> Measure:
     """How many events of the phase were not answered with a 2xx."""
-    return _failed(timeline, "failed_writes", phase)
+    return _failed(timeline, settings, "failed_writes", phase)
 
 
 def wilson(successes: int, total: int) -> tuple[float, float]:
@@ -52,12 +52,12 @@ def wilson(successes: int, total: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _failed(timeline: Timeline, name: str, phase: str) -> Measure:
+def _failed(timeline: Timeline, settings: Settings, name: str, phase: str) -> Measure:
     asked = [r for r in _seen(timeline, phase) if r.op in _OPS[name]]
     if not asked:
         return unknown(key(name, phase), f"No such request was recorded in the phase '{phase}'.")
     failed = sum(not r.ok for r in asked)
-    unseen = _unseen(timeline, _STREAMS[name], phase)
+    unseen = _unseen(timeline, _STREAMS[name], phase, settings)
     return Measure(
         name=key(name, phase),
         value=failed + unseen,
@@ -74,9 +74,8 @@ def _seen(timeline: Timeline, phase: str) -> list[Request]:
     return [r for r in timeline.requests if r.error != "not_sent" and in_phase(r, phase, at)]
 
 
-def _unseen(timeline: Timeline, streams: tuple[str, ...], phase: str) -> int:
-    at = moments(timeline)
-    return sum(unobserved(timeline, stream, phase, at) for stream in streams)
+def _unseen(timeline: Timeline, streams: tuple[str, ...], phase: str, settings: Settings) -> int:
+    return sum(unobserved(timeline, stream, phase, settings) for stream in streams)
 
 
 def _errors(asked: list[Request]) -> dict[str, int]:

@@ -40,7 +40,7 @@ def percentile(timeline: Timeline, settings: Settings, base: str, share: float, 
     least = math.ceil(round(1 / (1 - share), 6))
     if len(reads) < least:
         return unknown(name, f"Only {len(reads)} probed reads in the phase '{phase}'; {least} are needed.")
-    stalls, unseen = Stalls(timeline, settings), unobserved(timeline, STREAM, phase, at)
+    stalls, unseen = Stalls(timeline, settings), unobserved(timeline, STREAM, phase, settings)
     shortest, longest = _bounds_ms(reads, stalls, unseen)
     rank = math.ceil(round(share * len(longest), 6))
     low, high = order_statistic_interval(len(longest), share)

@@ -65,7 +65,9 @@ def recall(timeline: Timeline, settings: Settings, phase: str) -> Measure:
             f"{settings.min_users} are needed.",
         )
     answers = [paired(r, hits) for r in heard]
-    return _recall_measure(name, answers, len(asked), unobserved(timeline, STREAM, phase, at), bool(hits))
+    return _recall_measure(
+        name, answers, len(asked), unobserved(timeline, STREAM, phase, settings), bool(hits)
+    )
 
 
 def _recall_measure(

@@ -59,8 +59,7 @@ def ledger(timeline: Timeline, settings: Settings) -> Ledger:
             unread[region] = why
         else:
             counts[region] = {row.id: row.count for row in rows}
-    at = moments(timeline)
-    unseen = sum(unobserved(timeline, "probe_write", phase, at) for phase in ("before", "post_fault"))
+    unseen = sum(unobserved(timeline, "probe_write", phase, settings) for phase in ("before", "post_fault"))
     return Ledger(frozenset(w.id for w in writes if w.id is not None), acknowledged, counts, unread, unseen)
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import median_low
 
 from drills.measures.model import Settings
-from drills.measures.phases import SECOND, Moments, span
+from drills.measures.phases import SECOND, moments, span
 from drills.record import Request, Timeline
 
 PROBER_STREAMS = ("probe_read", "probe_write", "quality")
@@ -129,15 +129,17 @@ def _by_latency(latency: float, settings: Settings) -> int:
     return SLOW if latency > settings.prompt_s else GOOD
 
 
-def unobserved(timeline: Timeline, stream: str, phase: str, at: Moments) -> int:
-    """How many of a stream's slots in ``phase`` nobody saw the fate of."""
+def unobserved(timeline: Timeline, stream: str, phase: str, settings: Settings) -> int:
+    """How many of a stream's slots in ``phase`` nobody saw the fate of, but for the trial's last moments."""
+    at = moments(timeline)
     schedule, due = grid(timeline, stream), span(phase, at)
     if schedule is None or due is None:
         return 0
     since = max(due[0], schedule.anchor) if phase == "before" else due[0]
+    until = min(due[1], (at.end or due[1]) - round(settings.settle_s * SECOND))
     return sum(
         not any(r.error != "not_sent" for r in slot.requests)
-        for slot in slots(timeline, stream, schedule, since, due[1])
+        for slot in slots(timeline, stream, schedule, since, until)
     )
 
 

@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections import Counter
 
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
-from drills.measures.phases import moments
 from drills.measures.schedule import unobserved
 from drills.record import Request, Timeline
 
@@ -23,8 +22,7 @@ def split_brain_events(timeline: Timeline, settings: Settings) -> Measure:
     if not acks:
         return unknown("split_brain_events", "No write was acknowledged.")
     returns = _unexplained(placed, _handovers(timeline))
-    at = moments(timeline)
-    unseen = sum(unobserved(timeline, "probe_write", phase, at) for phase in ("before", "post_fault"))
+    unseen = sum(unobserved(timeline, "probe_write", phase, settings) for phase in ("before", "post_fault"))
     unseen += len(acks) - len(placed)
     evidence: dict[str, object] = {
         "acknowledged_by": dict(sorted(Counter(str(r.region) for r in placed).items())),

@@ -55,6 +55,7 @@
     paint(shown, INK[theme()]);
     drawn.push(shown);
     keys(group, shown);
+    zooms(group, shown.get_model_by_id(charts[0].dataset.root).x_range);
     group.dataset.state = "drawn";
   }
 
@@ -67,6 +68,13 @@
         const plot = shown.get_model_by_id(chart.dataset.root);
         for (const renderer of plot.renderers) if (renderer.name === button.dataset.name) renderer.visible = on;
       });
+    }
+  }
+
+  // All charts of a trial share one range, so setting it moves them all.
+  function zooms(group, range) {
+    for (const button of group.closest("details").querySelectorAll("button.zoom")) {
+      button.addEventListener("click", () => range.setv({ start: Number(button.dataset.from), end: Number(button.dataset.to) }));
     }
   }
 

@@ -53,8 +53,16 @@ def write(
     rows: list[ReadBack] = []
     run = EventWriter(run_dir / "events.jsonl")
     run.write("run.started", t=ANCHOR)
-    run.write("target.deployed", t=ANCHOR + NS, sites=["edge", "primary", "standby"], nodes=4, model="3f9a1c22b7de",
-              data_source="recbole-wheel", synthetic=False, seconds=9.4)  # fmt: skip
+    run.write(
+        "target.deployed",
+        t=ANCHOR + NS,
+        sites=["edge", "primary", "standby"],
+        nodes=4,
+        model="3f9a1c22b7de",
+        data_source="recbole-wheel",
+        synthetic=False,
+        seconds=9.4,
+    )
     baseline = {f"q{i}": int(rng.random() < 0.29) for i in range(400)}
     run.write("baseline.recorded", t=ANCHOR + 2 * NS, measures={"recall_at_20": 0.2925}, quality=baseline)
     for trial in range(1, trials + 1):
@@ -88,16 +96,70 @@ def _events(run_dir: Path, trial: int, start: int, length_s: float, simulated: b
     at(0, "trial.started", variant=None)
     at(0.1, "load.started")
     at(FAULT_S - 0.1, "fault.intent", **fault)
-    at(FAULT_S, "fault.injected", **fault, fidelity=fidelity, t_begin=start + int(7.92 * NS), t_ack=start + int(8 * NS))
-    at(FAULT_S + 0.21, "fault.effect", **fault, observed=True, details={"asked": 2},
-       evidence="no node of primary answers a request sent to it from the edge")  # fmt: skip
-    for node, back, seconds in (("1", "reads", 0.31), ("2", "reads", 0.33), ("1", "writes", 0.31), ("2", "writes", 0.34)):
-        at(FAULT_S + seconds, "edge.server", server=f"p{node}", node=f"primary/node-{node}", region="primary", backend=back, up=False)
+    at(
+        FAULT_S,
+        "fault.injected",
+        **fault,
+        fidelity=fidelity,
+        t_begin=start + int(7.92 * NS),
+        t_ack=start + int(8 * NS),
+    )
+    at(
+        FAULT_S + 0.21,
+        "fault.effect",
+        **fault,
+        observed=True,
+        details={"asked": 2},
+        evidence="no node of primary answers a request sent to it from the edge",
+    )
+    for node, back, seconds in (
+        ("1", "reads", 0.31),
+        ("2", "reads", 0.33),
+        ("1", "writes", 0.31),
+        ("2", "writes", 0.34),
+    ):
+        at(
+            FAULT_S + seconds,
+            "edge.server",
+            server=f"p{node}",
+            node=f"primary/node-{node}",
+            region="primary",
+            backend=back,
+            up=False,
+        )
     at(FAULT_S + 0.72, "store.promoted", region="standby")
-    at(FAULT_S + 0.86, "edge.server", server="s1", node="standby/node-1", region="standby", backend="writes", up=True)
-    at(HEAL_S, "fault.healed", **fault, t_begin=start + int((HEAL_S - 0.6) * NS), t_ack=start + int(HEAL_S * NS))
-    at(HEAL_S + 1.1, "heal.confirmed", **fault, confirmed=True, evidence="every node of primary answers from the edge again")
-    at(HEAL_S + 1.3, "edge.server", server="p1", node="primary/node-1", region="primary", backend="reads", up=True)
+    at(
+        FAULT_S + 0.86,
+        "edge.server",
+        server="s1",
+        node="standby/node-1",
+        region="standby",
+        backend="writes",
+        up=True,
+    )
+    at(
+        HEAL_S,
+        "fault.healed",
+        **fault,
+        t_begin=start + int((HEAL_S - 0.6) * NS),
+        t_ack=start + int(HEAL_S * NS),
+    )
+    at(
+        HEAL_S + 1.1,
+        "heal.confirmed",
+        **fault,
+        confirmed=True,
+        evidence="every node of primary answers from the edge again",
+    )
+    at(
+        HEAL_S + 1.3,
+        "edge.server",
+        server="p1",
+        node="primary/node-1",
+        region="primary",
+        backend="reads",
+        up=True,
+    )
     at(length_s - 0.5, "load.stopped")
     at(length_s, "trial.ended")
     for region in ("primary", "standby"):
@@ -132,10 +194,16 @@ def _requests(
                 stored.append(event)
             out.write(request)
     kept = stored[lost:]
-    return [ReadBack(trial=trial, region=region, id=event, count=1) for region in ("primary", "standby") for event in kept]
+    return [
+        ReadBack(trial=trial, region=region, id=event, count=1)
+        for region in ("primary", "standby")
+        for event in kept
+    ]
 
 
-def _request(rng: random.Random, trial: int, start: int, stream: str, due_s: float, write: bool, event: str | None) -> Request:
+def _request(
+    rng: random.Random, trial: int, start: int, stream: str, due_s: float, write: bool, event: str | None
+) -> Request:
     after = due_s - FAULT_S
     outage = WRITE_OUTAGE_S if write else READ_OUTAGE_S
     back = due_s > HEAL_S + 1.3 and not write
@@ -168,7 +236,11 @@ def _request(rng: random.Random, trial: int, start: int, stream: str, due_s: flo
 
 def _journal() -> dict[str, Any]:
     run = [
-        {"activity": {"name": "lose-the-primary-region", "type": "action"}, "status": "succeeded", "duration": 0.31},
+        {
+            "activity": {"name": "lose-the-primary-region", "type": "action"},
+            "status": "succeeded",
+            "duration": 0.31,
+        },
         {"activity": {"name": "bring-it-back", "type": "action"}, "status": "succeeded", "duration": 1.72},
     ]
     return {"status": "completed", "deviated": False, "run": run, "rollbacks": []}
@@ -178,21 +250,42 @@ def meta(trials: int) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "run": "20261122-013000-failover",
-        "drill": {"title": "The standby region takes over when the whole primary region is lost",
-                  "file": "failover.yaml", "sha256": "5f" * 32},
+        "drill": {
+            "title": "The standby region takes over when the whole primary region is lost",
+            "file": "failover.yaml",
+            "sha256": "5f" * 32,
+        },
         "started_at": "2026-11-22T01:30:00+00:00",
         "t_anchor_ns": ANCHOR,
-        "versions": {"recdr": "0.1.0", "chaostoolkit-lib": "1.44.0", "valkey": "9.0.1", "haproxy": "2.8.5", "onnxruntime": "1.31.0"},
+        "versions": {
+            "recdr": "0.1.0",
+            "chaostoolkit-lib": "1.44.0",
+            "valkey": "9.0.1",
+            "haproxy": "2.8.5",
+            "onnxruntime": "1.31.0",
+        },
         "host": {"kernel": "Linux 6.8.0", "cpus": 2, "memory_gib": 23.4, "python": "3.11.9"},
         "accelerator": {"requested": "auto", "used": "cpu"},
-        "target": {"kind": "local", "fidelity": "real processes, sockets and packets on one machine; regions share its cores",
-                   "ports": {"edge": 18080, "ops": 18081}},
-        "model": {"version": "3f9a1c22b7de", "data_source": "recbole-wheel", "synthetic": False,
-                  "metrics": {"hr_at_10": 0.194, "ndcg_at_10": 0.102, "recall_at_20": 0.2925, "popularity_hr_at_10": 0.086}},
+        "target": {
+            "kind": "local",
+            "fidelity": "real processes, sockets and packets on one machine; regions share its cores",
+            "ports": {"edge": 18080, "ops": 18081},
+        },
+        "model": {
+            "version": "3f9a1c22b7de",
+            "data_source": "recbole-wheel",
+            "synthetic": False,
+            "metrics": {
+                "hr_at_10": 0.194,
+                "ndcg_at_10": 0.102,
+                "recall_at_20": 0.2925,
+                "popularity_hr_at_10": 0.086,
+            },
+        },
         "seeds": {"run": 42},
         "command": ["recdr", "drill", "run", "failover.yaml", "--seed", "42"],
         "trials": trials,
-    }  # fmt: skip
+    }
 
 
 def verdict(run: str, trials: int, outcome: str, lost: int) -> dict[str, Any]:
@@ -203,19 +296,52 @@ def verdict(run: str, trials: int, outcome: str, lost: int) -> dict[str, Any]:
     def measures(shift: float) -> dict[str, Any]:
         read = round(READ_OUTAGE_S + shift, 3)
         return {
-            "rto_read_s": {"value": read, "unit": "s", "resolution": 0.02, "interval": [read - 0.02, read], "objective": {"max": bound},
-                           "outcome": "PASS" if read <= bound else "FAIL", "evidence": {"failed": 41, "first_good": "t1-probe_read-420"}},
-            "rto_write_s": {"value": WRITE_OUTAGE_S, "unit": "s", "resolution": 0.02, "interval": [0.88, 0.9], "objective": {"max": 3},
-                            "outcome": "PASS", "evidence": {"failed": 38}},
-            "rpo_events": {"value": None if unknown else lost, "unit": "events", "objective": {"max": 0},
-                           "outcome": "UNKNOWN" if unknown else ("FAIL" if lost else "PASS"),
-                           "reason": "The log of standby could not be read back." if unknown else None, "evidence": {}},
-            "recall_at_20": {"value": 0.2884, "unit": "ratio", "interval": [0.251, 0.326], "baseline": 0.2925,
-                             "objective": {"min_ratio": 0.95}, "outcome": "PASS", "evidence": {"users": 240}},
-            "p99_ms": {"value": 12.31, "unit": "ms", "baseline": 8.4, "objective": {"max": 100, "phase": "after"}, "outcome": "PASS", "evidence": {}},
+            "rto_read_s": {
+                "value": read,
+                "unit": "s",
+                "resolution": 0.02,
+                "interval": [read - 0.02, read],
+                "objective": {"max": bound},
+                "outcome": "PASS" if read <= bound else "FAIL",
+                "evidence": {"failed": 41, "first_good": "t1-probe_read-420"},
+            },
+            "rto_write_s": {
+                "value": WRITE_OUTAGE_S,
+                "unit": "s",
+                "resolution": 0.02,
+                "interval": [0.88, 0.9],
+                "objective": {"max": 3},
+                "outcome": "PASS",
+                "evidence": {"failed": 38},
+            },
+            "rpo_events": {
+                "value": None if unknown else lost,
+                "unit": "events",
+                "objective": {"max": 0},
+                "outcome": "UNKNOWN" if unknown else ("FAIL" if lost else "PASS"),
+                "reason": "The log of standby could not be read back." if unknown else None,
+                "evidence": {},
+            },
+            "recall_at_20": {
+                "value": 0.2884,
+                "unit": "ratio",
+                "interval": [0.251, 0.326],
+                "baseline": 0.2925,
+                "objective": {"min_ratio": 0.95},
+                "outcome": "PASS",
+                "evidence": {"users": 240},
+            },
+            "p99_ms": {
+                "value": 12.31,
+                "unit": "ms",
+                "baseline": 8.4,
+                "objective": {"max": 100, "phase": "after"},
+                "outcome": "PASS",
+                "evidence": {},
+            },
             "split_brain_events": {"value": 0, "unit": "events", "evidence": {}},
             "availability": {"value": 0.99274, "unit": "ratio", "baseline": 1.0, "evidence": {}},
-        }  # fmt: skip
+        }
 
     reasons = {
         "PASS": [],
@@ -223,7 +349,12 @@ def verdict(run: str, trials: int, outcome: str, lost: int) -> dict[str, Any]:
         "UNKNOWN": ["The log of standby could not be read back, so lost events are not known."],
     }
     listed = [
-        {"trial": n, "variant": None, "outcome": outcome if n == trials else "PASS", "measures": measures(0.013 * (n - trials))}
+        {
+            "trial": n,
+            "variant": None,
+            "outcome": outcome if n == trials else "PASS",
+            "measures": measures(0.013 * (n - trials)),
+        }
         for n in range(1, trials + 1)
     ]
     return {

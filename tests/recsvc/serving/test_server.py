@@ -135,7 +135,9 @@ def test_too_large_in_pieces_is_refused_too(node: Node) -> None:
     assert node.http.post("/v1/recommend", content=pieces()).status_code == 413
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=5001", "limit=x", "limit=-1", "after=abc", "after=1-2-3", "x=1"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=5001", "limit=x", "limit=-1", "after=abc", "after=1-2-3", "x=1"]
+)
 def test_bad_page_is_refused(node: Node, query: str) -> None:
     assert node.http.get(f"/v1/events?{query}").status_code == 422
 
@@ -169,7 +171,9 @@ def test_users_are_stored_under_their_pseudonym_only(cluster: Cluster) -> None:
     node.event("private-1", user="alice@example.org", item="i5")
     keys = store.command("KEYS", "*")
     assert f"h:{Pseudonymiser(KEY)('alice@example.org')}".encode() in keys
-    everything = b"".join(store.command("DUMP", key) or b"" for key in keys) + b"".join(keys) + node.log.read_bytes()
+    everything = (
+        b"".join(store.command("DUMP", key) or b"" for key in keys) + b"".join(keys) + node.log.read_bytes()
+    )
     assert b"alice" not in everything
 
 
@@ -223,7 +227,10 @@ def test_accelerator_lost_under_load_fails_no_request(node: Node) -> None:
 
 def test_accelerator_that_cannot_be_failed_says_so(node: Node, cluster: Cluster) -> None:
     refused = node.admin.post("/accelerator/fail", json={"layer": "context"})
-    assert (refused.status_code, refused.json()["type"]) == (409, "urn:recsvc:problem:accelerator-not-failable")
+    assert (refused.status_code, refused.json()["type"]) == (
+        409,
+        "urn:recsvc:problem:accelerator-not-failable",
+    )
     assert node.admin.post("/accelerator/fail", json={"layer": "magic"}).status_code == 422
     plain = cluster.node("primary/node-2", cluster.store("store"), accelerator="cpu")
     refused = plain.admin.post("/accelerator/fail", json={"layer": "simulated"})
@@ -264,8 +271,21 @@ def test_serving_never_imports_torch(node: Node) -> None:
     mapped = Path(f"/proc/{node.popen.pid}/maps").read_text(encoding="utf-8")
     assert "onnxruntime" in mapped
     assert "torch" not in mapped
-    code = "import sys, recsvc.server, recsvc.seed; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    code = (
+        "import sys, recsvc.server, recsvc.seed; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_imports_cost_little_cpu() -> None:
+    """Four nodes start together on two cores: 0.4 s of CPU for imports, asserted loosely for slow machines."""
+    fresh = subprocess.run(
+        [sys.executable, "-c", "import time, recsvc.server; print(time.process_time())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(fresh.stdout) < 1.5
 
 
 def test_node_starts_no_children(node: Node) -> None:
@@ -295,7 +315,9 @@ def test_bad_command_line_is_refused_with_a_message(
         "--key-file": str(cluster.key_file),
     } | {option: value}
     command = [sys.executable, "-m", "recsvc.server", *(word for pair in arguments.items() for word in pair)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=dict(os.environ))
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=20, check=False, env=dict(os.environ)
+    )
     assert ended.returncode == 2
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
