@@ -1,4 +1,4 @@
-"""The only importer of chaoslib: the child process that runs the experiment of one trial.
+"""The only importer of chaoslib: the child process that runs, or only checks, the experiment of one trial.
 
 A child process because chaoslib must own the main thread, keeps state in module globals and swallows signals while an
 action runs: a trial that must end is ended from outside, and the next one starts clean.
@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chaoslib.exceptions import ChaosException
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.run import RunEventHandler
 
+from drills.errors import EXIT_USAGE
 from drills.record import EventWriter
 from drills.rundir import write_json
 
@@ -42,15 +44,27 @@ class Steps(RunEventHandler):  # type: ignore[misc]  # chaoslib publishes no typ
 
 
 def main() -> int:
-    """Run the experiment that the file named on the command line describes, and write Chaos Toolkit's journal."""
+    """Do what the order in the file named on the command line says; 2 and one line where chaoslib refuses it."""
     order = json.loads(Path(sys.argv[1]).read_text())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     sys.path.append(order["modules"])
-    ensure_experiment_is_valid(order["experiment"])
-    events = EventWriter(Path(order["events"]), order["trial"])
-    journal = run_experiment(order["experiment"], settings={}, event_handlers=[Steps(events)])
-    write_json(Path(order["journal"]), without_secrets(json.loads(json.dumps(journal, default=str))))
+    try:
+        ensure_experiment_is_valid(order["experiment"])
+    except ChaosException as error:
+        print(" ".join(str(error).split()))  # noqa: T201 - the answer of this program
+        return EXIT_USAGE
+    if "journal" in order:
+        run(order)
     return 0
+
+
+def run(order: dict[str, Any]) -> None:
+    """Run the experiment and write Chaos Toolkit's journal."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    experiment = order["experiment"]
+    settings = {"runtime": experiment.get("runtime", {})}  # only the chaos command copies it from the file
+    handlers = [Steps(EventWriter(Path(order["events"]), order["trial"]))]
+    journal = run_experiment(experiment, settings=settings, event_handlers=handlers)
+    write_json(Path(order["journal"]), without_secrets(json.loads(json.dumps(journal, default=str))))
 
 
 def without_secrets(journal: dict[str, Any]) -> dict[str, Any]:

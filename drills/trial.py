@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import random
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from drills import processes
+from drills import experiment, processes
 from drills.errors import TargetError
 from drills.guard import Guard
 from drills.healing import heal_open_faults
@@ -20,8 +19,6 @@ from drills.record import Event, EventWriter, ReadBack
 from drills.rundir import RunDir
 from drills.spec import Drill
 from drills.targets.base import Deployment, Target
-from drills.targets.registry import TARGET_VARIABLE
-from drills.undo import RUN_VARIABLE, TRIAL_VARIABLE
 from drills.watch import Glance, Watch
 
 CLIENTS_UP_S = 30.0
@@ -103,7 +100,7 @@ def baseline_seconds(drill: Drill) -> float:
 
 def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventWriter) -> None:
     """Run the experiment under the guard's eyes; then heal what it left broken."""
-    child = _start_experiment(trial)
+    child = experiment.start(trial.run, trial.drill, trial.number, trial.reference)
     guard = Guard(trial.drill.guard)
     try:
         while child.poll() is None:
@@ -118,26 +115,6 @@ def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventW
         processes.stop(child, 0.0)
         heal_open_faults(trial.run.path, trial.target, trial.number)
         _look(trial, watch, clients)
-
-
-def _start_experiment(trial: Trial) -> subprocess.Popen[bytes]:
-    """Start the chaoslib child; its exit code says nothing about the service (see the journal)."""
-    order = {
-        "experiment": trial.drill.experiment_of(trial.number),
-        "journal": str(trial.run.journal(trial.number)),
-        "events": str(trial.run.events),
-        "trial": trial.number,
-        "modules": str(trial.drill.path.parent),
-    }
-    environment = {
-        RUN_VARIABLE: str(trial.run.path),
-        TRIAL_VARIABLE: str(trial.number),
-        TARGET_VARIABLE: str(trial.reference),
-    }
-    fd = processes.memory_file("experiment", order)
-    argv = ["-P", "-m", "drills.chaos", f"/proc/self/fd/{fd}"]
-    log = trial.run.logs / f"chaos-{trial.number}.log"
-    return processes.start(argv, log, environment=environment, fds=[fd])
 
 
 def _wait_for_clients(clients: Clients) -> None:

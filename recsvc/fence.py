@@ -35,7 +35,8 @@ Why an acknowledged event is not lost when the other region takes over. A promot
 leader: s_down at the witness (quorum 1), or at both regional Sentinels (quorum 2). The first ends the
 witness's confirmation of A before the promotion, the second that of A's own Sentinel (rule 2; a Sentinel that
 is behind cannot have marked us down, it does not know us as master). Rule 3 covers a failover forced at the
-witness: B leaves A's replica list only after the witness has begun, so no word asked later confirms A. What
+witness: B leaves A's replica list only after the witness has begun, so no word asked later confirms A (force none before
+a replica that came back has confirmed something: until then A still goes by older words). What
 no rule can cover are two losses in a row (the replica is cut off, A rightly goes on alone, then A dies), and
 a Sentinel's memory of another's "down", kept for 5 s: both can promote a store that misses what A
 acknowledged alone. Nor does it cover failovers forced at a regional Sentinel: force them at the witness.
@@ -129,7 +130,8 @@ def _continues(before: Word, word: Word) -> bool:
 class View:
     """Everything seen so far, each with its time (0 or None: never).
 
-    ``gone_since_ns``: since when ROLE lists no replica.
+    ``gone_since_ns``: since when ROLE listed no replica. One that comes back stays gone until it has confirmed a
+    heartbeat: while it copies the data it confirms nothing, and writes must not stop for that.
     ``silent_since_ns``: when the first of the last, unbroken row of unconfirmed heartbeats was sent.
     """
 
@@ -145,16 +147,16 @@ class View:
 
     def saw_role(self, role: str, replicas: int, now_ns: int) -> View:
         """Fold in an answer to ROLE."""
-        gone_since = None
-        if role == "master" and replicas == 0:
-            gone_since = now_ns if self.gone_since_ns is None else self.gone_since_ns
+        gone_since = self.gone_since_ns if role == "master" else None
+        if role == "master" and replicas == 0 and (gone_since is None or self.replicas > 0):
+            gone_since = now_ns
         seen = replace(self, role=role, role_ns=now_ns, replicas=replicas, gone_since_ns=gone_since)
         return seen if role == "master" else replace(seen, replica_confirmed_ns=0, silent_since_ns=None)
 
     def saw_heartbeat(self, sent_ns: int, confirmed: bool) -> View:
         """Fold in a heartbeat sent at ``sent_ns`` that the replica did or did not confirm in time."""
         if confirmed:
-            return replace(self, replica_confirmed_ns=sent_ns, silent_since_ns=None)
+            return replace(self, replica_confirmed_ns=sent_ns, silent_since_ns=None, gone_since_ns=None)
         return self if self.silent_since_ns is not None else replace(self, silent_since_ns=sent_ns)
 
     def heard_own(self, word: Word) -> View:

@@ -42,6 +42,7 @@ class Block(nn.Module):
         super().__init__()
         d = shape.dimensions
         self.heads = shape.heads
+        self.distance_bias = nn.Parameter(torch.zeros(shape.heads, shape.max_length))
         self.attention_norm, self.feed_norm = nn.LayerNorm(d), nn.LayerNorm(d)
         self.query_key_value, self.attention_out = nn.Linear(d, 3 * d), nn.Linear(d, d)
         self.feed_in, self.feed_out = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
@@ -58,7 +59,7 @@ class Block(nn.Module):
         batch, length, d = states.shape
         split = self.query_key_value(states).view(batch, length, 3, self.heads, d // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
-        likeness = query @ key.transpose(-2, -1) * (d // self.heads) ** -0.5
+        likeness = query @ key.transpose(-2, -1) * (d // self.heads) ** -0.5 + self.distance_bias[:, distances(length)]
         weights = likeness.masked_fill(~visible, -torch.inf).softmax(dim=-1)
         mixed = self.drop(weights) @ value
         attended: Tensor = self.attention_out(mixed.transpose(1, 2).reshape(batch, length, d))
@@ -73,7 +74,6 @@ class SasRec(nn.Module):
         super().__init__()
         self.items, self.max_length = items, shape.max_length
         self.item_embedding = nn.Embedding(items + 1, shape.dimensions, padding_idx=PADDING)
-        self.age_embedding = nn.Embedding(shape.max_length, shape.dimensions)
         self.input_norm, self.output_norm = nn.LayerNorm(shape.dimensions), nn.LayerNorm(shape.dimensions)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.blocks))
         self.drop = ByteDropout(shape.dropout)
@@ -95,10 +95,7 @@ class SasRec(nn.Module):
         The state at a position has seen that item and older ones only. Rows at padding are finite and
         mean nothing.
         """
-        length = history.shape[1]
-        # Ages count back from the newest item: however much padding stands before, the states are the same.
-        ages = length - 1 - torch.arange(length, device=history.device)
-        states = self.drop(self.input_norm(self.item_embedding(history) + self.age_embedding(ages)))
+        states = self.drop(self.input_norm(self.item_embedding(history)))
         visible = visibility(history)
         for block in self.blocks:
             states = block(states, visible)
@@ -122,6 +119,12 @@ def visibility(history: Tensor) -> Tensor:
     causal = rows[:, None] >= rows[None, :]
     own = rows[:, None] == rows[None, :]
     return (causal & (history != PADDING)[:, None, None, :]) | own
+
+
+def distances(length: int) -> Tensor:
+    """How many places back a key lies from a query: int64 [length, length], 0 where it lies ahead."""
+    rows = torch.arange(length)
+    return (rows[:, None] - rows[None, :]).clamp(min=0)
 
 
 def popularity_vector(embeddings: Tensor, counts: Tensor, *, steps: int = 60) -> Tensor:

@@ -96,6 +96,8 @@ class _Wire(asyncio.Protocol):
 
     def write(self, commands: Sequence[Command]) -> _Pipeline:
         assert self._transport is not None
+        if self._transport.is_closing():  # lost, and nobody was told yet
+            raise StoreUnavailable("connection lost", sent=False)
         pipeline = _Pipeline(len(commands), asyncio.get_running_loop().create_future())
         self.pending.append(pipeline)
         self._transport.write(encode(commands))

@@ -130,14 +130,22 @@ def _listeners(settings: Settings) -> Iterator[list[socket.socket]]:
     admin = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with public, admin:
         public.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        public.bind(settings.bind)
+        _bind(public, settings.bind)
         settings.admin_socket.unlink(missing_ok=True)  # a killed node leaves its own behind
-        admin.bind(str(settings.admin_socket))
+        _bind(admin, str(settings.admin_socket))
         settings.admin_socket.chmod(0o600)
         try:
             yield [public, admin]
         finally:
             settings.admin_socket.unlink(missing_ok=True)
+
+
+def _bind(listener: socket.socket, address: Address | str) -> None:
+    try:
+        listener.bind(address)
+    except OSError as error:
+        place = address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+        raise OSError(f"cannot listen on {place}: {error.strerror or error}") from error
 
 
 def build(settings: Settings) -> tuple[Parts, list[Link]]:

@@ -236,5 +236,9 @@ def _loss(model: SasRec, history: Tensor, target: Tensor) -> Tensor:
 
 def _optimiser(model: SasRec, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
-        model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.98), fused=True
+        model.parameters(),
+        lr=plan.learning_rate,
+        weight_decay=plan.weight_decay,
+        betas=(0.9, 0.98),
+        fused=True,
     )

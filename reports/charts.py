@@ -1,7 +1,7 @@
 """A trial's charts as one Bokeh document, so that all of them share their time axis and crosshair.
 
-Bokeh, because its own JavaScript is in its wheel: the page that holds it opens offline, and no drawing code is
-ours. Its ids are renumbered here: Bokeh counts them up through a process, and a report must be the same each time.
+Bokeh, because its own JavaScript is in its wheel: the page that holds it opens offline, and no drawing code
+is ours. Its ids are renumbered here: Bokeh counts them up through a process, and a report must stay the same.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ def _bar_label(source: ColumnDataSource) -> LabelSet:
 
 
 def _moments(plot: Any, trial: Trial, width_s: float) -> None:
-    """The moments' numbers where they happened; those too close to tell apart share one stamp, as in "2–5"."""
+    """The moments' numbers where they happened; close ones share one stamp, as in "2–5"."""
     groups: list[list[Mark]] = []
     for mark in trial.marks:
         if groups and mark.t_s - groups[-1][0].t_s < _APART * width_s:
@@ -502,8 +502,8 @@ def _recall(frame: _Frame, baseline: dict[str, Any]) -> _Drawn | None:
     chart = Chart(
         "",
         "Are the recommendations still good?",
-        f"Recall of held-out users' items over the last {found.window_s:g} s of answered quality probes. It moves"
-        " with who is asked: hold it against the same users in the baseline.",
+        f"Recall of held-out users' items over the last {found.window_s:g} s of answered quality probes. It"
+        " moves with who is asked: hold it against the same users in the baseline.",
         _describe_recall(m, int(found.asked.max())),
         tuple(keys),
         plot.height,

@@ -18,7 +18,7 @@ _DEEPEST = 12
 
 
 def text(value: object) -> str:
-    """``value`` as one printable line: no control, bidi or line-breaking characters, cut after ``LONGEST``."""
+    """``value`` as one printable line: no control, bidi or line break, cut after ``LONGEST``."""
     raw = value if isinstance(value, str) else _compact(value)
     shown = "".join(_printable(char) for char in raw[:LONGEST])
     return shown if len(raw) <= LONGEST else f"{shown}… ({len(raw):,} characters)"

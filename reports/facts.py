@@ -1,6 +1,6 @@
 """A run directory read into one plain structure that all three reports are made from.
 
-Nothing here fails on a run that failed: what is missing, damaged or odd becomes a sentence in ``Facts.missing``.
+Nothing here fails on a run that failed: what is missing or damaged becomes a sentence in ``Facts.missing``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _READABLE_SCHEMA = 1
 
 @dataclass(frozen=True)
 class Measured:
-    """One measure of the verdict document with its objective; ``value`` None means that it was not observed."""
+    """One measure of the verdict document with its objective; ``value`` None: it was not observed."""
 
     name: str
     value: float | None
@@ -150,7 +150,7 @@ def read(run_dir: Path) -> Facts:
     found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
     drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
     about = cleaning.mapping(meta.get("drill"))
-    trials = _trials(run_dir, verdict, meta, events, requests, found)
+    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests)))
     said = verdict.get("drill")
     return Facts(
         run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
@@ -194,7 +194,7 @@ def _check_schema(meta: dict[str, Any], missing: list[str]) -> None:
     version = cleaning.number(meta.get("schema_version"))
     if version is not None and version > _READABLE_SCHEMA:
         missing.append(
-            f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: newer figures are not shown."
+            f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: more may be in it."
         )
 
 
@@ -288,68 +288,52 @@ def _measure(name: str, raw: dict[str, Any]) -> Measured:
     )
 
 
-def _trials(
-    run_dir: Path,
-    verdict: dict[str, Any],
-    meta: dict[str, Any],
-    events: list[Event],
-    requests: Requests,
-    found: writes.Found,
-) -> list[Trial]:
+@dataclass(frozen=True)
+class _Record:
+    """What was recorded of the whole run; ``ever_sent`` are the ids of all its events."""
+
+    run_dir: Path
+    verdict: dict[str, Any]
+    events: list[Event]
+    requests: Requests
+    found: writes.Found
+    ever_sent: set[str]
+
+
+def _trials(run: _Record) -> list[Trial]:
+    """Every trial that was judged or left any trace."""
     judged = {
-        trial.get("trial"): trial
-        for trial in map(cleaning.mapping, cleaning.sequence(verdict.get("trials")))
+        trial["trial"]: trial
+        for trial in map(cleaning.mapping, cleaning.sequence(run.verdict.get("trials")))
         if isinstance(trial.get("trial"), int)
     }
-    recorded = {e.trial for e in events if e.trial is not None} | {int(n) for n in np.unique(requests.trial)}
-    ever_sent = writes.sent_ids(requests)
-    numbers = sorted({n for n in judged if isinstance(n, int)} | recorded)
-    alone = len(numbers) == 1
-    return [
-        _trial(
-            n,
-            run_dir,
-            cleaning.mapping(judged.get(n)),
-            verdict if alone else {},
-            events,
-            requests,
-            found,
-            ever_sent,
-        )
-        for n in numbers
-    ]
+    traces = {e.trial for e in run.events if e.trial is not None}
+    traces |= {int(number) for number in np.unique(run.requests.trial)}
+    numbers = sorted({*judged, *traces})
+    # With one trial, what its own part of the verdict leaves out is what the run's says.
+    shared = run.verdict if len(numbers) == 1 else {}
+    return [_trial(number, run, {**shared, **judged.get(number, {})}) for number in numbers]
 
 
-def _trial(
-    number: int,
-    run_dir: Path,
-    judged: dict[str, Any],
-    run_verdict: dict[str, Any],
-    events: list[Event],
-    requests: Requests,
-    found: writes.Found,
-    ever_sent: set[str],
-) -> Trial:
-    """One trial; ``run_verdict`` stands in for what the trial's own part leaves out when it is the only one."""
-    own = [event for event in events if event.trial == number]
-    mine = requests.of_trial(number)
+def _trial(number: int, run: _Record, judged: dict[str, Any]) -> Trial:
+    own = [event for event in run.events if event.trial == number]
+    mine = run.requests.of_trial(number)
     at = happenings.clock(own, mine)
-    measures = _measures(judged.get("measures") or run_verdict.get("measures"))
+    measures = _measures(judged.get("measures"))
     value = {m.name: m.value for m in measures if not m.censored}
-    journal = _journal(run_dir, number)
+    rto_s = {"reads": value.get("rto_read_s"), "writes": value.get("rto_write_s")}
+    journal = _journal(run.run_dir, number)
     return Trial(
         number=number,
         variant=cleaning.text(judged.get("variant") or _data(own, "trial.started").get("variant")),
-        outcome=cleaning.outcome(judged.get("outcome") or run_verdict.get("outcome")),
+        outcome=cleaning.outcome(judged.get("outcome")),
         reasons=[cleaning.text(r) for r in cleaning.sequence(judged.get("reasons"))],
         measures=measures,
         clock=at,
         requests=mine,
-        marks=happenings.marks(
-            own, mine, at, {"reads": value.get("rto_read_s"), "writes": value.get("rto_write_s")}
-        ),
+        marks=happenings.marks(own, mine, at, rto_s),
         sightings=happenings.sightings(own, at),
-        writes=writes.account(mine, found.get(number, {}), *_read_back(own), ever_sent),
+        writes=writes.account(mine, run.found.get(number, {}), *_read_back(own), run.ever_sent),
         journal=_activities(journal),
         journal_status=cleaning.text(journal.get("status")),
         events=own,
@@ -367,7 +351,7 @@ def _read_back(events: list[Event]) -> tuple[set[str], dict[str, str]]:
 
 
 def _journal(run_dir: Path, number: int) -> dict[str, Any]:
-    """Chaos Toolkit's journal of the trial: ``journal-N.json``, or ``journal.json`` of a run with one trial."""
+    """Chaos Toolkit's journal of the trial: ``journal-N.json``, or ``journal.json`` where there is one."""
     for name in (f"journal-{number}.json", f"journal.{number}.json", "journal.json"):
         if (run_dir / name).exists():
             return _json(run_dir / name, "", [])

@@ -1,4 +1,4 @@
-"""What recdr and the parts it watches said, read out of the events: marks of a failover, evidence, fidelity."""
+"""What recdr and the parts it watches said in the events: marks of a failover, evidence, fidelity."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FaultUse:
 
 @dataclass(frozen=True)
 class Clock:
-    """A trial on its own axis; all in ns of the control host. ``zero`` is the first injection, or the start."""
+    """A trial on its own axis, all in ns. ``zero`` is the first injection, or the start."""
 
     start: int
     end: int
@@ -104,9 +104,9 @@ def last(events: list[Event], kind: str) -> int | None:
 
 
 def marks(events: list[Event], requests: Requests, at: Clock, rto_s: dict[str, float | None]) -> list[Mark]:
-    """The moments that can be told from the record, in time order and numbered; a missing one was not observed.
+    """The moments that can be told from the record, in time order; a missing one was not observed.
 
-    ``rto_s`` holds the verdict's own ``reads`` and ``writes``: what counts as recovered is decided there, once.
+    ``rto_s`` holds the verdict's own ``reads`` and ``writes``: what counts as recovered is decided there.
     """
     if at.injected is None:
         return []

@@ -127,7 +127,7 @@ def _section(trial: Trial, baseline: dict[str, Any], is_open: bool) -> Section:
 
 
 def _close_up(trial: Trial) -> tuple[float, float] | None:
-    """Seconds that show the failover and little else; None where there is none to be seen, or nothing but that."""
+    """Seconds that show the failover and little else; None where there is none, or nothing but that."""
     at = trial.clock
     hurt = [m.value for m in trial.measures if m.name.startswith("rto_") and m.value and m.unit == "s"]
     moments = [m.t_s for m in trial.marks if m.key not in {"heal", "healed", "heal_confirmed", "failed_back"}]

@@ -62,7 +62,7 @@ def _warnings(facts: Facts) -> list[str]:
         )
     if facts.simulated:
         said.append(
-            f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}. The report says what that certifies."
+            f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}: see the report."
         )
     return [line for warning in said for line in (f"> ⚠️ {_escape(warning)}", "")]
 

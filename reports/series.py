@@ -1,6 +1,6 @@
 """The recorded requests as columns, and what a chart draws of them: per-bin figures that keep every spike.
 
-Columns instead of ``drills.record.Request`` objects, because a run of a million requests must be read in a second.
+Columns instead of ``drills.record.Request`` objects, because a million requests must be read in a second.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RECALL_WINDOW_S = 2.0
 
 @dataclass(frozen=True)
 class Requests:
-    """Columns of equal length [n]; ``due`` and ``done`` in ns, ``region`` an index into ``regions`` or NOBODY."""
+    """Columns of one length [n]; ``due`` and ``done`` in ns, ``region`` indexes ``regions`` or is NOBODY."""
 
     trial: Ints
     due: Ints
@@ -105,7 +105,7 @@ def _equal(column: pa.ChunkedArray, value: str) -> Flags:
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
-    """Region codes in a fixed order (primary, standby, then by name), so that colours never swap between reports."""
+    """Region codes in a fixed order (primary, then by name): colours never swap between reports."""
     names = sorted(
         (name for name in pc.unique(column).to_pylist() if name is not None),
         key=lambda n: (n != "primary", n),
@@ -120,7 +120,7 @@ def _codes(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Bins:
-    """Fine bins of ``fine_s`` from ``start`` (ns), shown ``group`` at a time; ``zero`` (ns) is 0 on the axis."""
+    """Fine bins of ``fine_s`` from ``start`` (ns), shown ``group`` at a time; ``zero`` is the axis's 0."""
 
     start: int
     zero: int
@@ -160,7 +160,7 @@ class Bins:
 
 
 def bins(start: int, end: int, zero: int) -> Bins:
-    """Bins over [start, end] ns: 0.1 s fine up to a minute, else 0.25 s (more beyond 3 h), shown at 600 points at most."""
+    """Bins over [start, end] ns: 0.1 s fine up to a minute, 0.25 s up to 3 h; 600 points at most."""
     seconds = min(max((end - start) / NS, 0.1), _LONGEST_S)
     fine_s = 0.1 if seconds <= 60 else max(0.25, seconds / _FINE_BINS)
     fine = math.ceil(seconds / fine_s)
@@ -178,7 +178,7 @@ def answered(requests: Requests, grid: Bins) -> dict[str, Floats]:
 
 
 def failed(requests: Requests, grid: Bins) -> dict[str, Floats]:
-    """Failed reads and writes in the worst fine bin of each shown one, by the moment they were due. [shown] each"""
+    """Failed reads and writes in the worst fine bin of each shown one, by when they were due. [shown] each"""
     bad = requests.where(~requests.ok)
     return {
         "reads": grid.highest(grid.counts(bad.due[~bad.write])),
@@ -218,7 +218,7 @@ def quantile(group: Ints, values: Floats, q: float, groups: int) -> Floats:
 
 @dataclass(frozen=True)
 class Recall:
-    """Recall over the last ``window_s`` seconds at ``t_s`` (since zero); ``same_users`` is the baseline's, or None."""
+    """Recall over the last ``window_s`` seconds at ``t_s``; ``same_users`` is the baseline's, or None."""
 
     t_s: Floats
     value: Floats
@@ -268,7 +268,7 @@ def _ratio(part: Floats, whole: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Second:
-    """One row of the data table that stands beside the charts; None where nothing was there to be measured."""
+    """One row of the data table beside the charts; None where there was nothing to measure."""
 
     t_s: float
     answered: tuple[int, ...]
@@ -280,7 +280,7 @@ class Second:
 
 
 def table(requests: Requests, start: int, end: int, zero: int, rows: int = 180) -> tuple[int, list[Second]]:
-    """The charts' figures as rows of whole seconds, and how many seconds a row has (1, or more for a long trial).
+    """How many whole seconds a row has (1, or more for a long trial), and the charts' figures as rows.
 
     Row edges are whole seconds since ``zero``, so that the first row of the fault starts at 0.
     """

@@ -45,7 +45,7 @@ def label(name: str) -> str:
 
 
 def figure(value: float | None, unit: str, resolution: float | None = None) -> str:
-    """``value`` with its unit: as many digits as ``resolution`` allows, else about three; whole counts in full."""
+    """``value`` with its unit: as many digits as ``resolution`` allows, else about three."""
     if value is None:
         return "not observed"
     if resolution and resolution < 1 and unit not in _COUNTS:

@@ -31,7 +31,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Account:
-    """All events of a trial. ``lost`` is None where some region was not read back: absence proves nothing then."""
+    """All events of a trial. ``lost`` is None where some region was not read back: absence proves nothing."""
 
     sent: int
     acknowledged: int
@@ -68,42 +68,37 @@ def account(
 ) -> Account:
     """Hold the trial's writes against what was read back.
 
-    ``done`` and ``failed`` (region -> why) are the regions whose log was read or could not be; ``ever_sent`` are the
-    ids of the whole run: the logs of a lab that stays hold earlier trials' events too.
+    ``done`` and ``failed`` (region -> why) are regions whose log was read or could not be; ``ever_sent`` are
+    the ids of the whole run: the logs of a lab that stays hold earlier trials' events too.
     """
-    sent = requests.where(requests.write)
-    ids = [event for event in sent.ids.to_pylist() if event is not None]
-    acked = {
-        event for event, ok in zip(sent.ids.to_pylist(), sent.ok, strict=True) if ok and event is not None
+    events = requests.where(requests.write)
+    named = [(event, bool(ok)) for event, ok in zip(events.ids.to_pylist(), events.ok, strict=True) if event]
+    ids = _Ids({event for event, _ in named}, {event for event, ok in named if ok}, ever_sent)
+    here = {
+        name: int((events.ok & (events.region == code)).sum()) for code, name in enumerate(events.regions)
     }
-    here = {name: int((sent.ok & (sent.region == code)).sum()) for code, name in enumerate(sent.regions)}
     anywhere = {event for log in found.values() for event in log}
-    not_found = sorted(acked - anywhere)
+    twice = {event for log in found.values() for event, count in log.items() if count > 1}
+    not_found = sorted(ids.acked - anywhere)
     names = sorted({*here, *found, *done, *failed}, key=lambda name: (name != "primary", name))
-    read_ok = {name: name not in failed and (name in done or name in found) for name in names}
+    read_back = {name for name in names if name not in failed and (name in done or name in found)}
+    regions = [
+        _region(name, here.get(name, 0), found.get(name, {}), ids)
+        if name in read_back
+        else Region(name, here.get(name, 0), False, failed.get(name, "no read-back was recorded"))
+        for name in names
+    ]
     return Account(
-        sent=len(set(ids)),
-        acknowledged=len(acked),
-        unacknowledged=len(set(ids) - acked),
-        lost=len(not_found) if names and all(read_ok.values()) else None,
+        sent=len(ids.sent),
+        acknowledged=len(ids.acked),
+        unacknowledged=len(ids.sent - ids.acked),
+        lost=len(not_found) if names and len(read_back) == len(names) else None,
         not_found=len(not_found),
         lost_ids=tuple(cleaning.text(event) for event in not_found[:20]),
-        duplicated=len({event for log in found.values() for event, count in log.items() if count > 1}),
-        recovered=len((set(ids) - acked) & anywhere),
+        duplicated=len(twice),
+        recovered=len((ids.sent - ids.acked) & anywhere),
         unexpected=len(anywhere - ever_sent),
-        regions=tuple(
-            _region(
-                name,
-                found.get(name, {}),
-                acked,
-                set(ids),
-                ever_sent,
-                here.get(name, 0),
-                read_ok[name],
-                failed,
-            )
-            for name in names
-        ),
+        regions=tuple(regions),
     )
 
 
@@ -112,28 +107,24 @@ def _duplicates(log: dict[str, int]) -> int:
     return sum(count > 1 for count in log.values())
 
 
-def _region(
-    name: str,
-    log: dict[str, int],
-    acked: set[str],
-    sent: set[str],
-    ever_sent: set[str],
-    here: int,
-    read_back: bool,
-    failed: dict[str, str],
-) -> Region:
-    if not read_back:
-        return Region(name, here, read_back=False, why_not=failed.get(name, "no read-back was recorded"))
+@dataclass(frozen=True)
+class _Ids:
+    sent: set[str]
+    acked: set[str]
+    ever_sent: set[str]
+
+
+def _region(name: str, here: int, log: dict[str, int], ids: _Ids) -> Region:
     return Region(
         name=name,
         acknowledged_here=here,
         read_back=True,
         why_not="",
-        found=len(acked & log.keys()),
-        missing=len(acked - log.keys()),
+        found=len(ids.acked & log.keys()),
+        missing=len(ids.acked - log.keys()),
         duplicated=_duplicates(log),
-        recovered=len((sent - acked) & log.keys()),
-        unexpected=len(log.keys() - ever_sent),
+        recovered=len((ids.sent - ids.acked) & log.keys()),
+        unexpected=len(log.keys() - ids.ever_sent),
     )
 
 

@@ -72,7 +72,8 @@ def test_a_fault_without_effect_is_unknown_even_if_an_objective_is_violated() ->
         judged = verdict(seen)
         assert (judged.outcome, judged.exit_code) == (Outcome.UNKNOWN, 3)
         assert judged.reasons[0] == (
-            "The fault region_loss (region: primary) was injected but had no observable effect: all nodes answer."
+            "The fault region_loss (region: primary) was injected but had no observable effect: "
+            "all nodes answer."
         )
 
 
@@ -85,7 +86,8 @@ def test_a_fault_without_effect_is_unknown_even_if_an_objective_is_violated() ->
         ),
         (
             without(usual_events(), "fault.injected", "fault.effect"),
-            "The fault region_loss (region: primary) was about to be injected, but never reported to be in force.",
+            "The fault region_loss (region: primary) was about to be injected, "
+            "but never reported to be in force.",
         ),
         (
             without(usual_events(), "fault.intent", "fault.injected", "fault.effect"),

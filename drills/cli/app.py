@@ -66,7 +66,7 @@ def main() -> None:
             _bug()
         complain(f"{error.filename or 'the disk'}: {error.strerror}")
         sys.exit(EXIT_USAGE)
-    except Exception:  # noqa: BLE001 - the last line of defence: whatever it is, it is a bug of ours
+    except Exception:
         _bug()
 
 

@@ -15,7 +15,9 @@ from drills.errors import EXIT_USAGE
 from drills.targets.local.doctor import checks
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout.")] = False) -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout.")] = False,
+) -> None:
     """Try everything a local lab needs and say how to allow what is missing; exits 2 if a lab cannot run here."""
     found = list(checks())
     able = all(check.ok for check in found if check.needed)
@@ -24,7 +26,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON do
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         for check in found:
-            mark = Text("ok", "green") if check.ok else Text("missing", "bold red" if check.needed else "yellow")
+            mark = (
+                Text("ok", "green") if check.ok else Text("missing", "bold red" if check.needed else "yellow")
+            )
             table.add_row(mark, check.name, check.found)
             if not check.ok and check.remedy:
                 table.add_row("", "", Text(f"-> {check.remedy}", "bold" if check.needed else "dim"))

@@ -36,13 +36,22 @@ def _complete_run(incomplete: str) -> list[str]:
 
 
 DrillName = Annotated[
-    str, typer.Argument(metavar="DRILL", help="A drill file, or the name of a shipped one.", autocompletion=_complete_drill)
+    str,
+    typer.Argument(
+        metavar="DRILL", help="A drill file, or the name of a shipped one.", autocompletion=_complete_drill
+    ),
 ]
 RunName = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="A run's id, its beginning, or its directory; default: the latest.", autocompletion=_complete_run),
+    typer.Argument(
+        metavar="[RUN]",
+        help="A run's id, its beginning, or its directory; default: the latest.",
+        autocompletion=_complete_run,
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")
+]
 
 
 @app.command("list")
@@ -50,7 +59,9 @@ def list_(as_json: AsJson = False) -> None:
     """List the drills that come with recdr."""
     drills = [spec.load(path) for path in spec.shipped()]
     if as_json:
-        rows = [{"name": d.path.name, "title": d.title, "tags": list(d.tags), "path": str(d.path)} for d in drills]
+        rows = [
+            {"name": d.path.name, "title": d.title, "tags": list(d.tags), "path": str(d.path)} for d in drills
+        ]
         OUT.print_json(json.dumps(rows))
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -73,29 +84,47 @@ def show(name: DrillName) -> None:
 
 @app.command()
 def validate(
-    names: Annotated[list[str], typer.Argument(metavar="DRILL...", help="Drill files or shipped names.", autocompletion=_complete_drill)],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DRILL...", help="Drill files or shipped names.", autocompletion=_complete_drill
+        ),
+    ],
 ) -> None:
     """Check drill files without deploying anything; exits 2 at the first mistake."""
     for name in names:
         drill = spec.load(spec.find(name))
         check_abilities(drill, LocalTarget)
-        OUT.print(f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)", soft_wrap=True)
+        OUT.print(
+            f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)",
+            soft_wrap=True,
+        )
 
 
 @app.command()
 def run(
     name: DrillName,
-    trials: Annotated[int | None, typer.Option(min=1, max=100, help="How many trials; default: what the drill says.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random; default: the drill's, else drawn.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=100, help="How many trials; default: what the drill says.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of everything random; default: the drill's, else drawn.")
+    ] = None,
     as_json: AsJson = False,
     accelerator: Annotated[
-        str | None, typer.Option(help="auto, cuda, cpu or simulated; default: what the drill says.", metavar="KIND")
+        str | None,
+        typer.Option(help="auto, cuda, cpu or simulated; default: what the drill says.", metavar="KIND"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where run directories go; default: .recdr/runs.", metavar="DIR", file_okay=False)
+        Path | None,
+        typer.Option(help="Where run directories go; default: .recdr/runs.", metavar="DIR", file_okay=False),
     ] = None,
-    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")
+    ] = 0,
 ) -> None:
     """Run a drill: deploy, break, measure, heal, judge, report.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drills.faults.base import Evidence, Fidelity, activities
 from drills.targets.base import GpuFaultable, Target

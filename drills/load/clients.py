@@ -34,7 +34,8 @@ class Audience:
         held_out = bundle.evaluation
         chosen = random.Random(seed).sample(held_out.users, min(evaluation_users, len(held_out.users)))  # noqa: S311
         evaluation = [
-            {"id": f"q{i}", "user": user, "expected": list(held_out.expected[user])} for i, user in enumerate(chosen)
+            {"id": f"q{i}", "user": user, "expected": list(held_out.expected[user])}
+            for i, user in enumerate(chosen)
         ]
         titles = (word for item in bundle.items for word in item.title.lower().split())
         queries = sorted({word for word in titles if len(word) > 3 and word.isalpha()})
@@ -132,7 +133,16 @@ class Clients:
         }
         fd = processes.memory_file("locust", config)
         locustfile = Path(__file__).with_name("locustfile.py")
-        argv = ["-P", "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary", "--skip-log-setup"]
+        argv = [
+            "-P",
+            "-m",
+            "locust",
+            "-f",
+            str(locustfile),
+            "--headless",
+            "--only-summary",
+            "--skip-log-setup",
+        ]
         argv += ["-u", str(load.users), "-r", str(load.users), "--host", self.deployment.edge_url]
         argv += ["--stop-timeout", str(int(self.drill.probes.timeout_s) + 1)]
         try:

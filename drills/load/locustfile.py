@@ -49,15 +49,19 @@ class Shopper(FastHttpUser):
     @task(_share("event"))
     def event(self) -> None:
         number = f"{CONFIG['id_prefix']}-L{next(COUNTER)}"
-        body = {"id": number, "user": RANDOM.choice(CONFIG["shoppers"]), "item": RANDOM.choice(CONFIG["items"])}
+        body = {
+            "id": number,
+            "user": RANDOM.choice(CONFIG["shoppers"]),
+            "item": RANDOM.choice(CONFIG["items"]),
+        }
         self._send("event", "/v1/events", body, number)
 
     def _send(self, op: str, path: str, body: dict[str, Any], number: str | None = None) -> None:
         sent = time.monotonic_ns()
         answer = self.client.post(path, json=body, name=op)
         done = time.monotonic_ns()
-        headers = answer.headers or {}
-        degraded = headers.get("X-Recsvc-Degraded")
+        headers = {name.lower(): str(value) for name, value in (answer.headers or {}).items()}
+        degraded = headers.get("x-recsvc-degraded")
         status = int(answer.status_code or 0)
         WRITER.write(
             Request(
@@ -70,9 +74,9 @@ class Shopper(FastHttpUser):
                 id=number,
                 status=status,
                 error=_kind_of_error(status, getattr(answer, "error", None)),
-                region=headers.get("X-Recsvc-Region"),
-                node=headers.get("X-Recsvc-Node"),
-                model_version=headers.get("X-Recsvc-Model"),
+                region=headers.get("x-recsvc-region"),
+                node=headers.get("x-recsvc-node"),
+                model_version=headers.get("x-recsvc-model"),
                 degraded=None if degraded is None else degraded == "1",
             )
         )
@@ -86,7 +90,7 @@ def _kind_of_error(status: int, error: BaseException | None) -> str | None:
     return next((kind for word, kind in kinds.items() if word in words), "other")
 
 
-@events.quit.add_listener
+@events.quit.add_listener  # type: ignore[untyped-decorator]  # locust publishes no type for it
 def flush(exit_code: int, **_: object) -> None:
     """Locust is about to end: nothing recorded may be lost."""
     WRITER.flush()

@@ -44,7 +44,10 @@ class Target(Protocol):
     """Where the regions live."""
 
     kind: str
-    deployment: Deployment
+
+    @property
+    def deployment(self) -> Deployment:
+        """What is deployed."""
 
     def deploy(self, topology: Topology) -> Deployment:
         """Start everything and return once it serves; raises HostError or TargetError and leaves nothing behind."""

@@ -97,7 +97,9 @@ def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
         return asked
     if gpu_present():
         return "cuda"
-    breaks_it = drill is None or any(GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses)
+    breaks_it = drill is None or any(
+        GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses
+    )
     return "simulated" if breaks_it else "cpu"
 
 

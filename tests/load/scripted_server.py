@@ -18,8 +18,8 @@ Manner = Literal["holds", "drops", "refuses"]
 
 @dataclass
 class ScriptedServer:
-    """Serves on its own thread. Dark, it either ``holds`` what it is sent and answers it all at its return, ``drops``
-    it without ever answering, or ``refuses`` connections and resets those there are.
+    """Serves on its own thread. Dark, it either ``holds`` what it is sent and answers it all at its return,
+    ``drops`` it without ever answering, or ``refuses`` connections and resets those there are.
 
     ``dark_from`` and ``dark_to`` (ns) are when it really went dark and came back.
     """

@@ -1,4 +1,4 @@
-"""A server that goes dark for exactly 2.000 s, the real prober, recorder and measure: the RTO must say 2 s."""
+"""A server goes dark for exactly 2.000 s; the real prober, recorder and measure must say 2 s."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
     try:
         wait_for_records(folder / "part.jsonl", 100)
         server.go_dark(DARK_S)
-        injected = {"fault": "dark", "arguments": {}, "t_begin": server.dark_from, "t_ack": server.dark_from}
-        events.write("fault.injected", t=server.dark_from, **injected)
+        dark = server.dark_from
+        events.write("fault.injected", t=dark, fault="dark", arguments={}, t_begin=dark, t_ack=dark)
         time.sleep(2.7)
         events.write("load.stopped")
         prober.send_signal(signal.SIGTERM)
@@ -52,8 +52,19 @@ def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
     return record.read(folder).of_trial(1)
 
 
+def exactly_dark(manner: Manner, folder: Path) -> tuple[record.Timeline, ScriptedServer]:
+    """Drill until the server was dark for 2.000 s: on a busy machine its own thread may be woken too late."""
+    for attempt in range(5):
+        (folder / str(attempt)).mkdir()
+        with ScriptedServer(manner) as server:
+            timeline = drill(server, folder / str(attempt))
+        if server.dark_to - server.dark_from < (DARK_S + 0.001) * 1e9:
+            return timeline, server
+    raise AssertionError("this machine is too busy to keep a server dark for exactly 2.000 s")
+
+
 def lateness_at_the_return_s(timeline: record.Timeline, back: int) -> float:
-    """How far behind schedule the prober was when the server came back; 0 on a machine with a core to spare."""
+    """How far behind schedule the prober was at the server's return; 0 with a core to spare."""
     around = [r for r in timeline.requests if abs(r.t_scheduled - back) < 50_000_000]
     late_s = max(r.t_sent - r.t_scheduled for r in around) / 1e9
     return late_s if late_s > 0.005 else 0.0
@@ -68,10 +79,8 @@ def wait_for_records(part: Path, count: int, within_s: float = 15) -> None:
 
 @pytest.mark.parametrize("manner", ["holds", "drops", "refuses"])
 def test_two_seconds_of_darkness_read_as_two_seconds(manner: Manner, tmp_path: Path) -> None:
-    with ScriptedServer(manner) as server:
-        timeline = drill(server, tmp_path)
+    timeline, server = exactly_dark(manner, tmp_path)
     dark_s = (server.dark_to - server.dark_from) / 1e9
-    assert dark_s == pytest.approx(DARK_S, abs=0.001)
     late_s = lateness_at_the_return_s(timeline, server.dark_to)
     for name in ("rto_read_s", "rto_write_s"):
         measure = measure_trial(timeline)[name]

@@ -1,4 +1,4 @@
-"""The prober against a real server: what it sends, when, and what it does when it or the server is held up."""
+"""The prober against a real server: what it sends, when, and what it does when held up."""
 
 from __future__ import annotations
 
@@ -169,7 +169,8 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
                 sys.executable,
                 "-c",
                 "import subprocess, sys, time\n"
-                f"p = subprocess.Popen([sys.executable, '-m', 'drills.load.prober', {str(tmp_path / 'c.json')!r}])\n"
+                f"c = {str(tmp_path / 'c.json')!r}\n"
+                "p = subprocess.Popen([sys.executable, '-m', 'drills.load.prober', c])\n"
                 "print(p.pid, flush=True)\ntime.sleep(60)",
             ],
             stdout=subprocess.PIPE,

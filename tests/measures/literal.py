@@ -44,10 +44,18 @@ def without(events: Iterable[Event], *kinds: str) -> list[Event]:
 
 
 def request(second: float, **given: Any) -> Request:
-    """A read due at ``second`` and answered after 5 ms, unless ``given`` says otherwise (``latency_s``, ``late_s``)."""
+    """A request due at ``second``; unless ``given`` says otherwise a read, answered after 5 ms.
+
+    ``late_s``: sent so much later; ``latency_s``: from due to answered.
+    """
     sent = second + given.pop("late_s", 0.0)
     done = second + given.pop("latency_s", 0.005 + sent - second)
-    known = {"stream": "probe_read", "op": "recommend", "status": 200, "region": "primary"} | given
+    known: dict[str, Any] = {
+        "stream": "probe_read",
+        "op": "recommend",
+        "status": 200,
+        "region": "primary",
+    } | given
     return Request(trial=1, t_scheduled=ns(second), t_sent=ns(sent), t_done=ns(done), **known)
 
 
@@ -72,7 +80,7 @@ def writes(bad: Callable[[float], bool] = lambda _: False) -> list[Request]:
 
 
 def quality(hit: Callable[[float, int], bool | None], users: int = 50) -> list[Request]:
-    """A question every 50 ms over ``users`` in turn; ``hit(second, user)``: True, False, or None for no answer."""
+    """A question every 50 ms over ``users`` in turn; ``hit(second, user)`` None: no answer."""
     asked = []
     for n in range(int(END_S * 20)):
         second, user = 0.002 + n * 0.05, n % users

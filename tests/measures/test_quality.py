@@ -37,7 +37,7 @@ def test_the_ratio_is_paired_with_the_same_users() -> None:
     lost = measured(quality(lambda s, user: user % 2 == 0 and (s < INJECTED_S or user >= 10)))
     assert lost.value == pytest.approx(0.4)
     assert lost.evidence["ratio"] == pytest.approx(0.8)
-    # 25 users had a hit, 5 of them lost it in each of 8 questions: residuals 8 x .2 and 8 x -.8 around the ratio.
+    # 25 users had a hit, 5 lost it in each of 8 questions: residuals of 8 x .2 and 8 x -.8 around the ratio.
     spread = sqrt(50 / 49 * (20 * (8 * 0.2) ** 2 + 5 * (8 * 0.8) ** 2)) / (25 * 8)
     assert lost.evidence["ratio_standard_error"] == pytest.approx(spread)
     assert measured(quality(lambda s, user: user % 2 == 0 and user >= 10), "before").evidence["ratio"] == 0.8

@@ -1,6 +1,6 @@
-"""A run directory as a region failover leaves it, written through recdr's own writers; no service is behind it.
+"""A run directory as a region failover leaves it, written through recdr's own writers.
 
-A real drill takes minutes and namespaces; what is tested here is only what reports make of a record.
+No service is behind it: a real drill takes minutes and namespaces, and reports only read the record.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def write(
     length_s: float = END_S,
     simulated: bool = False,
 ) -> Path:
-    """Write a whole run; ``load`` is the load's requests/s beside 50 + 50 probes/s and 20 quality probes/s."""
+    """Write a whole run; ``load`` is requests/s beside 50 + 50 probes/s and 20 quality probes/s."""
     run_dir.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
     parts = run_dir / "requests.jsonl"
@@ -90,7 +90,7 @@ def _events(run_dir: Path, trial: int, start: int, length_s: float, simulated: b
     fault: dict[str, Any] = {"fault": "region_loss", "arguments": {"region": "primary"}}
     fidelity = {
         "kind": "simulated" if simulated else "real",
-        "certifies": "how clients, traffic director and store react when a region falls silent with everything in it",
+        "certifies": "how clients, edge and store react when a region falls silent with everything in it",
         "does_not_certify": "the time a real data centre needs to come back",
     }
     at(0, "trial.started", variant=None)
@@ -167,7 +167,7 @@ def _events(run_dir: Path, trial: int, start: int, length_s: float, simulated: b
     log.close()
 
 
-def _requests(
+def _requests(  # noqa: PLR0917
     out: RequestWriter,
     rng: random.Random,
     trial: int,
@@ -201,7 +201,7 @@ def _requests(
     ]
 
 
-def _request(
+def _request(  # noqa: PLR0917
     rng: random.Random, trial: int, start: int, stream: str, due_s: float, write: bool, event: str | None
 ) -> Request:
     after = due_s - FAULT_S

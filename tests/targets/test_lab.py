@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,21 +15,9 @@ import pytest
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER
 from drills.targets.local.target import LocalTarget
+from tests.processes import commands_with
 
 pytestmark = pytest.mark.lab
-
-
-def alive(marker: str) -> list[str]:
-    """The command lines of all processes that mention ``marker``."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if marker in line:
-            found.append(line)
-    return found
 
 
 def test_edge_prefers_the_primary_and_ops_reaches_every_node(lab: LocalTarget) -> None:
@@ -68,12 +57,12 @@ def test_nothing_outlives_pid_one(namespaces_allowed: None, bundle_path: Path, t
     target = LocalTarget(tmp_path / "doomed", bundle_path, ephemeral=False)
     deployment = target.deploy(Topology())
     pid_one = deployment.about["pid_one"]
-    assert len(alive("doomed")) >= 5
+    assert len(commands_with("doomed")) >= 5
     os.kill(pid_one, signal.SIGKILL)
     deadline = time.monotonic() + 5
-    while alive("doomed") and time.monotonic() < deadline:
+    while commands_with("doomed") and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert alive("doomed") == []
+    assert commands_with("doomed") == []
     assert list((tmp_path / "doomed" / "run").iterdir()) == []
     assert "doomed" not in Path("/proc/self/mounts").read_text()
     assert not target.alive()
@@ -82,7 +71,9 @@ def test_nothing_outlives_pid_one(namespaces_allowed: None, bundle_path: Path, t
 
 
 @pytest.mark.slow
-def test_an_ephemeral_lab_dies_with_its_owner(namespaces_allowed: None, bundle_path: Path, tmp_path: Path) -> None:
+def test_an_ephemeral_lab_dies_with_its_owner(
+    namespaces_allowed: None, bundle_path: Path, tmp_path: Path
+) -> None:
     script = f"""
 import time
 from pathlib import Path
@@ -92,11 +83,11 @@ LocalTarget(Path({str(tmp_path / "owned")!r}), Path({str(bundle_path)!r})).deplo
 print("up", flush=True)
 time.sleep(60)
 """
-    with subprocess.Popen(["python", "-c", script], stdout=subprocess.PIPE, text=True) as owner:
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "up\n"
         owner.kill()
     deadline = time.monotonic() + 5
-    while alive("owned/") and time.monotonic() < deadline:
+    while commands_with("owned/") and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert alive("owned/") == []
+    assert commands_with("owned/") == []

@@ -42,7 +42,7 @@ def call(name: str, do: str, timeout_s: float = 10.0, /, **arguments: Any) -> An
 def is_owner(connection: socket.socket) -> bool:
     """Whether the caller is the user who started the lab: root of the lab's user namespace."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return _CREDENTIALS.unpack(raw)[1] == 0
+    return bool(_CREDENTIALS.unpack(raw)[1] == 0)
 
 
 def receive(connection: socket.socket) -> dict[str, Any]:

@@ -55,9 +55,22 @@ def checks() -> Iterator[Check]:
     yield _program("Valkey", find_valkey)
     yield _program("HAProxy", find_haproxy)
     yield _try("namespaces", "user, network, mount and PID namespaces without root", _namespace_remedy())
-    yield _try("mounts", "a private /proc in them", "containers: run with an unmasked /proc (--security-opt systempaths=unconfined)")
-    yield _try("network", "veth pairs, routes and blackhole rules in them", "load the kernel module veth; enable CONFIG_IP_MULTIPLE_TABLES")
-    yield _try("shaping", "link shaping (netem)", "load the kernel module sch_netem; only slow or lossy links need it", needed=False)
+    yield _try(
+        "mounts",
+        "a private /proc in them",
+        "containers: run with an unmasked /proc (--security-opt systempaths=unconfined)",
+    )
+    yield _try(
+        "network",
+        "veth pairs, routes and blackhole rules in them",
+        "load the kernel module veth; enable CONFIG_IP_MULTIPLE_TABLES",
+    )
+    yield _try(
+        "shaping",
+        "link shaping (netem)",
+        "load the kernel module sch_netem; only slow or lossy links need it",
+        needed=False,
+    )
     yield _accelerator()
 
 
@@ -79,9 +92,13 @@ def _program(name: str, find: Callable[[], str]) -> Check:
 
 
 def _try(what: str, name: str, remedy: str, *, needed: bool = True) -> Check:
-    tried = subprocess.run([sys.executable, "-P", "-c", _TRY, what], capture_output=True, text=True, timeout=30, check=False)
+    tried = subprocess.run(
+        [sys.executable, "-P", "-c", _TRY, what], capture_output=True, text=True, timeout=30, check=False
+    )
     words = (tried.stderr.strip().splitlines() or [""])[-1]
-    return Check(name, tried.returncode == 0, "works" if tried.returncode == 0 else words[:120], remedy, needed)
+    return Check(
+        name, tried.returncode == 0, "works" if tried.returncode == 0 else words[:120], remedy, needed
+    )
 
 
 def _namespace_remedy() -> str:

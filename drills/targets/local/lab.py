@@ -69,7 +69,9 @@ class Lab:
         """Start a process in its host's network; one that runs is left alone."""
         if service.name in self.running:
             return
-        process = self._spawn(service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE)
+        process = self._spawn(
+            service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE
+        )
         log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
         self.running[service.name] = Running(service, process, log)
         assert process.stdout is not None
@@ -157,7 +159,11 @@ class Lab:
         for a, b in sorted(self.network.cuts):
             self.network.mend(a, b)
         for region in REGIONS:
-            for name in (*self.settings.plan.nodes[region], self.settings.plan.store(region), f"{region}/sentinel"):
+            for name in (
+                *self.settings.plan.nodes[region],
+                self.settings.plan.store(region),
+                f"{region}/sentinel",
+            ):
                 self.kill(name, signal.SIGCONT)
             self.start_region(region)
 
@@ -178,7 +184,7 @@ class Lab:
             try:
                 request = control.receive(connection)
                 result = self._commands()[request.pop("do")](**request)
-            except Exception as error:  # noqa: BLE001 - the caller gets the error; PID 1 must outlive it
+            except Exception as error:
                 control.reply(connection, error=f"{type(error).__name__}: {error}")
             else:
                 control.reply(connection, result=result)

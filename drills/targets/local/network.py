@@ -95,7 +95,13 @@ class Network:
             (src, src_len), (dst, dst_len) = self.plan.network(source), self.plan.network(destination)
             try:
                 self._ip.rule(
-                    command, src=src, src_len=src_len, dst=dst, dst_len=dst_len, action="blackhole", priority=_CUT_PRIORITY
+                    command,
+                    src=src,
+                    src_len=src_len,
+                    dst=dst,
+                    dst_len=dst_len,
+                    action="blackhole",
+                    priority=_CUT_PRIORITY,
                 )
             except NetlinkError as error:
                 # The rule is there already, or gone already: what was asked for holds.

