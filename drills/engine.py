@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import shutil
 import signal
@@ -19,8 +20,7 @@ from drills.load.clients import Audience
 from drills.record import EventWriter, ReadBack
 from drills.rundir import RunDir
 from drills.spec import Drill
-from drills.targets.local.target import LocalTarget
-from drills.targets.opening import open_target
+from drills.targets.opening import Wanted, open_target
 from drills.trial import Observer, Trial, run_baseline, run_trial
 from recsvc.bundle import Bundle
 
@@ -49,25 +49,18 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     """
     run_dir = rundir.create(options.out or home() / "runs", drill.path.stem)
     shutil.copyfile(drill.path, run_dir.drill)
-    seed = options.seed if options.seed is not None else drill.seed
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    trials = options.trials or drill.trials
     events = EventWriter(run_dir.events)
     try:
         with _interruptible(events):
             experiment.check(drill, run_dir.logs / "chaos-check.log")
             bundle = Bundle.load(model.prepare(cache(), observer.progress))
-            with open_target(
-                drill,
-                bundle.path,
-                run_dir.lab,
-                accelerator=options.accelerator,
-                ephemeral=options.ephemeral,
-                port=options.port,
-                progress=observer.progress,
-            ) as target:
-                _describe(run_dir, drill, target, bundle, seed, trials, options)
-                rows = _run_trials(run_dir, drill, target, bundle, seed, trials, events, observer)
+            wanted = Wanted(options.accelerator, options.ephemeral, options.port)
+            with open_target(drill, bundle.path, run_dir.lab, wanted, observer.progress) as target:
+                audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
+                first = Trial(run_dir, drill, target, audience, _seed(drill, options), observer)
+                trials = options.trials or drill.trials
+                rundir.write_meta(run_dir, _facts(first, bundle, trials, options))
+                rows = _run_trials(first, trials, bundle, events)
     finally:
         _keep_logs(run_dir)
         events.close()
@@ -77,31 +70,16 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     return run_dir
 
 
-def _run_trials(
-    run_dir: RunDir,
-    drill: Drill,
-    target: LocalTarget,
-    bundle: Bundle,
-    seed: int,
-    trials: int,
-    events: EventWriter,
-    observer: Observer,
-) -> list[ReadBack]:
+def _run_trials(first: Trial, trials: int, bundle: Bundle, events: EventWriter) -> list[ReadBack]:
     """The baseline, then every trial, each from the same unbroken state."""
-    audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
-
-    def trial(number: int) -> Trial:
-        return Trial(
-            run_dir, drill, target, target.deployment, target.reference, audience, number, seed, observer
-        )
-
+    target, observer = first.target, first.observer
     deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
-    _take_baseline(trial(0), bundle, events)
+    _take_baseline(first, bundle, events)
     rows: list[ReadBack] = []
     for number in range(1, trials + 1):
-        rows += run_trial(trial(number))
-        if number < trials or not target.ephemeral:
+        rows += run_trial(dataclasses.replace(first, number=number))
+        if number < trials:
             observer.progress("bringing everything back to where it was")
             target.reset()
     return rows
@@ -119,33 +97,30 @@ def _take_baseline(trial: Trial, bundle: Bundle, events: EventWriter) -> None:
     trial.observer.event(events.write("baseline.recorded", fingerprint=key, **found))
 
 
-def _describe(
-    run_dir: RunDir,
-    drill: Drill,
-    target: LocalTarget,
-    bundle: Bundle,
-    seed: int,
-    trials: int,
-    options: Options,
-) -> None:
-    """Write ``meta.json`` before anything is broken."""
-    manifest = bundle.manifest
-    facts: dict[str, Any] = {
-        "drill": {"title": drill.title, "file": drill.path.name, "sha256": rundir.sha256(run_dir.drill)},
+def _seed(drill: Drill, options: Options) -> int:
+    """The command line's seed, else the drill's, else a fresh one."""
+    chosen = options.seed if options.seed is not None else drill.seed
+    return secrets.randbelow(2**31) if chosen is None else chosen
+
+
+def _facts(first: Trial, bundle: Bundle, trials: int, options: Options) -> dict[str, Any]:
+    """What ``meta.json`` holds about this run; written before anything is broken."""
+    drill, deployment, manifest = first.drill, first.target.deployment, bundle.manifest
+    return {
+        "drill": {"title": drill.title, "file": drill.path.name, "sha256": rundir.sha256(first.run.drill)},
         "command": " ".join(options.command),
-        "target": {"kind": target.kind, "reference": str(target.reference), "ephemeral": target.ephemeral},
-        "topology": {"nodes": dict(target.deployment.nodes), "replication": target.deployment.replication},
-        "accelerator": target.deployment.accelerator,
+        "target": {"kind": first.target.kind, "reference": str(first.target.reference)},
+        "topology": {"nodes": dict(deployment.nodes), "replication": deployment.replication},
+        "accelerator": deployment.accelerator,
         "model": {
             "version": bundle.version,
-            "data_source": manifest.get("data_source"),
-            "synthetic": manifest.get("synthetic"),
+            "data_source": bundle.data_source,
+            "synthetic": bundle.synthetic,
             "metrics": manifest.get("metrics"),
         },
-        "seeds": {"run": seed, "evaluation_users": EVALUATION_SEED},
+        "seeds": {"run": first.seed, "evaluation_users": EVALUATION_SEED},
         "trials": trials,
     }
-    rundir.write_meta(run_dir, facts)
 
 
 def _write_record(run_dir: RunDir, rows: list[ReadBack]) -> None:

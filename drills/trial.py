@@ -6,7 +6,6 @@ import contextlib
 import random
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from drills import experiment, processes
@@ -18,7 +17,7 @@ from drills.load.readback import read_back
 from drills.record import Event, EventWriter, ReadBack
 from drills.rundir import RunDir
 from drills.spec import Drill
-from drills.targets.base import Deployment, Target
+from drills.targets.base import Target
 from drills.watch import Glance, Watch
 
 CLIENTS_UP_S = 30.0
@@ -36,22 +35,21 @@ class Observer(Protocol):
     def progress(self, what: str, done: float | None = None, total: float | None = None) -> None: ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trial:
     """What a trial needs; ``number`` 0 is the baseline, in which nothing is broken."""
 
     run: RunDir
     drill: Drill
     target: Target
-    deployment: Deployment
-    reference: Path
     audience: Audience
-    number: int
     seed: int
     observer: Observer
+    number: int = 0
 
     def clients(self) -> Clients:
-        return Clients(self.run, self.drill, self.deployment, self.audience, self.number, self.seed)
+        """The client processes of this trial, not started yet."""
+        return Clients(self.run, self.drill, self.target.deployment, self.audience, self.number, self.seed)
 
 
 def run_trial(trial: Trial) -> list[ReadBack]:
@@ -74,7 +72,7 @@ def run_trial(trial: Trial) -> list[ReadBack]:
         clients.stop()
         _copy_sightings(trial, events, begin)
         watch.close()
-    rows = read_back(trial.deployment, clients.id_prefix, trial.number, events)
+    rows = read_back(trial.target.deployment, clients.id_prefix, trial.number, events)
     events.write("trial.ended")
     events.close()
     return rows
@@ -100,7 +98,7 @@ def baseline_seconds(drill: Drill) -> float:
 
 def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventWriter) -> None:
     """Run the experiment under the guard's eyes; then heal what it left broken."""
-    child = experiment.start(trial.run, trial.drill, trial.number, trial.reference)
+    child = experiment.start(trial.run, trial.drill, trial.number, trial.target.reference)
     guard = Guard(trial.drill.guard)
     try:
         while child.poll() is None:

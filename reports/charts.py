@@ -21,10 +21,10 @@ from bokeh.models import (
     HoverTool,
     NumeralTickFormatter,
     Range1d,
-    WheelZoomTool,
 )
 from bokeh.models.annotations import BoxAnnotation, LabelSet, Span
 from bokeh.plotting import figure
+from markupsafe import escape
 
 from reports import series, wording
 from reports.facts import Measured, Trial
@@ -38,7 +38,8 @@ FAULT_COLOUR = "#b8860b"
 GREY = "#7b848f"
 STAMP_COLOUR = "#4a5360"
 HATCHES = (" ", "/", ".", "x", "-")
-_INK = "#1c2127"
+_INK, _SOFT = "#1c2127", "#57606b"
+_ENDS = {"injected", "healed"}
 _APART = 0.07
 """Share of the time axis that two stamps must be apart to stand side by side on a phone."""
 
@@ -91,7 +92,7 @@ class _Frame:
         at = trial.clock
         low, high = at.s(at.start), at.s(at.end)
         self.x_range = Range1d(start=low, end=high, bounds=(low, high))
-        self.cursor = Span(dimension="height", line_width=1, line_dash="dotted", line_color=GREY)
+        self.cursor = Span(dimension="height", line_width=1, line_color=GREY)
 
     def plot(self, height: int, y_range: Any = None, axis: Literal["auto", "log"] = "auto") -> Any:
         given = {} if y_range is None else {"y_range": y_range}
@@ -101,17 +102,13 @@ class _Frame:
             output_backend="svg",
             x_range=self.x_range,
             y_axis_type=axis,
-            tools="xbox_zoom,xpan,reset,save",
-            active_drag=None,
-            toolbar_location="above",
-            toolbar_inner=True,
-            min_border_left=62,
+            tools="xbox_zoom",
+            toolbar_location=None,
+            min_border_left=72,
             min_border_right=12,
             **given,
         )
-        plot.toolbar.logo = None
-        plot.toolbar.autohide = True
-        plot.add_tools(CrosshairTool(overlay=self.cursor), WheelZoomTool(dimensions="width"))
+        plot.add_tools(CrosshairTool(overlay=self.cursor))
         plot.background_fill_color = plot.border_fill_color = plot.outline_line_color = None
         plot.xgrid.grid_line_color = None
         plot.ygrid.grid_line_alpha = 0.5
@@ -136,18 +133,10 @@ class _Frame:
                     level="underlay",
                 )
             )
-        for mark in self.trial.marks:
-            solid = mark.key in {"injected", "healed"}
-            plot.add_layout(
-                Span(
-                    location=mark.t_s,
-                    dimension="height",
-                    line_color=FAULT_COLOUR if solid else GREY,
-                    line_width=1.5 if solid else 1,
-                    line_dash="solid" if solid else "dotted",
-                    level="underlay",
-                )
-            )
+        ends = [mark.t_s for mark in self.trial.marks if mark.key in _ENDS]
+        rest = [mark.t_s for mark in self.trial.marks if mark.key not in _ENDS]
+        plot.vspan(x=rest, line_color=GREY, line_width=1, line_dash="dotted", level="underlay")
+        plot.vspan(x=ends, line_color=FAULT_COLOUR, line_width=1.5, level="underlay")
 
 
 def draw(trial: Trial, baseline: dict[str, Any]) -> Drawing | None:
@@ -182,7 +171,6 @@ def _overview(frame: _Frame) -> _Drawn:
     bars = _bars(trial)
     rows = ["moments", *(name for name, *_ in reversed(bars))]
     plot = frame.plot(64 + 34 * len(rows), y_range=rows)
-    plot.toolbar_location = None
     plot.ygrid.grid_line_color = None
     for name, left, right, colour, hatch, said in bars:
         source = ColumnDataSource({"y": [name], "left": [left], "right": [right], "said": [said]})
@@ -277,7 +265,9 @@ def _moments(plot: Any, trial: Trial, width_s: float) -> None:
         padding=3,
         anchor="center_left",
     )
-    plot.add_tools(HoverTool(renderers=[stamps], tooltips=[("@n", "@label")]))
+    plot.add_tools(
+        HoverTool(renderers=[stamps], tooltips=f'<div style="color: {_INK}"><b>@n</b> @label</div>')
+    )
 
 
 def _throughput(frame: _Frame) -> _Drawn:
@@ -287,7 +277,7 @@ def _throughput(frame: _Frame) -> _Drawn:
     plot = frame.plot(210)
     plot.yaxis.axis_label = "answers/s"
     top = np.zeros(grid.shown)
-    keys, tips, columns = [], [], {"x": grid.left_s}
+    keys, tips, columns = [], [], {"x": grid.left_s, "middle": grid.left_s + grid.shown_s / 2}
     for code, (name, rate) in enumerate(by_region.items()):
         columns |= {f"low{code}": top, f"high{code}": top + rate, f"rate{code}": rate}
         top = top + rate
@@ -311,7 +301,7 @@ def _throughput(frame: _Frame) -> _Drawn:
             hatch_weight=1,
         )
     source.data["top"] = np.round(top, 3)
-    line = plot.step("x", "top", mode="after", source=source, line_alpha=0)
+    line = plot.line("middle", "top", source=source, line_alpha=0)
     plot.y_range.start = 0
     _hover(plot, line, tips)
     each = f"{grid.shown_s:g} s"
@@ -359,7 +349,7 @@ def _failures(frame: _Frame) -> _Drawn:
     plot = frame.plot(150)
     plot.yaxis.axis_label = "failed"
     base = np.zeros(grid.shown)
-    keys, tips, columns = [], [], {"x": grid.left_s}
+    keys, tips, columns = [], [], {"x": grid.left_s, "middle": grid.left_s + grid.shown_s / 2}
     for name, values in counts.items():
         columns |= {f"{name}_low": base, f"{name}_high": base + values, name: values}
         base = base + values
@@ -389,7 +379,7 @@ def _failures(frame: _Frame) -> _Drawn:
         outline = {"name": f"failed_{name}", "line_color": FAILED_COLOUR[name], "line_width": 1.2}
         plot.step("x", f"{name}_outline", mode="after", source=source, **outline)
     source.data["top"] = base
-    line = plot.step("x", "top", mode="after", source=source, line_alpha=0)
+    line = plot.line("middle", "top", source=source, line_alpha=0)
     plot.y_range.start = 0
     if not base.any():
         plot.y_range.end = 1
@@ -530,14 +520,20 @@ def _region_key(code: int, name: str, renderer: str) -> Key:
 
 
 def _hover(plot: Any, renderer: Any, tips: list[tuple[str, str]]) -> None:
-    plot.add_tools(
-        HoverTool(renderers=[renderer], mode="vline", tooltips=[("at", "@x{0.00} s"), *map(_plain, tips)])
+    shown = _tooltip([("at", "$snap_x{0.00} s"), *tips])
+    plot.add_tools(HoverTool(renderers=[renderer], mode="vline", tooltips=shown))
+
+
+def _tooltip(tips: list[tuple[str, str]]) -> str:
+    """Bokeh's template for a tooltip: its own labels are too pale to read. Ours stay text, no fields."""
+    return "".join(
+        f'<div style="color: {_INK}"><span style="color: {_SOFT}">{_plain(label)}:</span> {field}</div>'
+        for label, field in tips
     )
 
 
-def _plain(tip: tuple[str, str]) -> tuple[str, str]:
-    """A tooltip's label without the characters that Bokeh reads as field names."""
-    return tip[0].replace("@", "＠").replace("$", "＄"), tip[1]
+def _plain(label: str) -> str:
+    return str(escape(label)).replace("@", "&#65312;").replace("$", "&#65284;")
 
 
 def _rounded(columns: dict[str, Any]) -> dict[str, Any]:

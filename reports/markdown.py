@@ -61,9 +61,7 @@ def _warnings(facts: Facts) -> list[str]:
             "The model was trained on SYNTHETIC data: recall here says nothing about real interactions."
         )
     if facts.simulated:
-        said.append(
-            f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}: see the report."
-        )
+        said.append(f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}: see the report.")
     return [line for warning in said for line in (f"> ⚠️ {_escape(warning)}", "")]
 
 

@@ -100,6 +100,7 @@ class Clients:
             "headers": {},
             "trial": self.trial,
             "out": str(self.parts()[0]),
+            "events": str(self.run.events),
             "id_prefix": f"{self.id_prefix}-P",
             "rates": self.rates,
             "timeout_s": probes.timeout_s,

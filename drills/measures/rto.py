@@ -54,11 +54,15 @@ def recovery_time(timeline: Timeline, settings: Settings, name: str, stream: str
 
 @dataclass(frozen=True)
 class Recovery:
-    """``moment``: where the value counts to; ``answered``: when the first answer of it had come (both ns)."""
+    """``moment``: where the value counts to; ``answered``: when the first answer of it had come.
+
+    ``dark``: when the service was last seen not to answer (all ns).
+    """
 
     at_once: bool
     moment: int
     answered: int
+    dark: int
 
     def seconds_since(self, injected: int) -> float:
         """0 where the very first window after the fault already held: no outage to recover from."""
@@ -114,11 +118,24 @@ class Probed:
         # An answer to an older probe, though late, shows too that the service is back.
         since = self.slots[first].t
         late = [r.t_done for slot in self.slots[:first] for r in slot.requests if r.ok and r.t_done >= since]
+        moment = min([*(recovered_at(slot, self.grid) for slot in after), *late])
         return Recovery(
             at_once=first == 0,
-            moment=min([*(recovered_at(slot, self.grid) for slot in after), *late]),
+            moment=moment,
             answered=min([*(answered_at(slot) for slot in after), *late]),
+            dark=self._last_seen_dark(moment),
         )
+
+    def _last_seen_dark(self, before: int) -> int:
+        """When the last probe before ``before`` was sent that was not answered within an interval."""
+        interval = self.grid.interval
+        unanswered = (
+            r.t_sent
+            for slot in self.slots
+            for r in slot.requests
+            if r.t_sent <= before and not (r.ok and r.t_done - r.t_sent <= interval)
+        )
+        return max(unanswered, default=before)
 
     def answered_s(self, begin: int) -> float:
         """Seconds from ``begin`` until a recovery had certainly been seen; 0 where there was no outage."""
@@ -182,6 +199,7 @@ def _measure(name: str, what: str, probed: Probed, fault: tuple[int, float]) -> 
         )
         return replace(measure, value=seconds, censored=True, reason=reason)
     least = best.seconds_since(injected)
+    earliest = 0.0 if best.at_once else min(least, (best.dark - injected) / SECOND) - resolution
     if worst is None:
         reason = _unseen(probed, "so it is not known whether the service recovered")
         return replace(measure, possible=(least, UNSETTLED), reason=reason)
@@ -191,7 +209,7 @@ def _measure(name: str, what: str, probed: Probed, fault: tuple[int, float]) -> 
     return replace(
         measure,
         value=most,
-        interval=(max(0.0, least - resolution), max(from_begin_s, most, tolerated * resolution)),
+        interval=(max(0.0, earliest), max(from_begin_s, most, tolerated * resolution)),
         possible=None if sure else (least, most),
         reason=_tolerated(probed) if sure else _unseen(probed, "so the value is their worst case"),
     )

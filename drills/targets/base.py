@@ -49,6 +49,10 @@ class Target(Protocol):
     def deployment(self) -> Deployment:
         """What is deployed."""
 
+    @property
+    def reference(self) -> Path:
+        """The file by which other processes find this target once it is deployed."""
+
     def deploy(self, topology: Topology) -> Deployment:
         """Start everything and return once it serves; raises HostError or TargetError and leaves nothing behind."""
 

@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from drills.errors import TargetError, UsageError
@@ -34,40 +35,44 @@ def standing() -> LocalTarget | None:
     return None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line says about the target, beyond the drill file."""
+
+    accelerator: str | None = None
+    ephemeral: bool = False
+    port: int = 0
+
+
 @contextmanager
 def open_target(
-    drill: Drill,
-    bundle: Path,
-    lab_dir: Path,
-    *,
-    accelerator: str | None,
-    ephemeral: bool,
-    port: int,
-    progress: Progress,
+    drill: Drill, bundle: Path, lab_dir: Path, wanted: Wanted, progress: Progress
 ) -> Iterator[LocalTarget]:
     """The target for a drill, deployed and unbroken; afterwards an ephemeral one is gone, a standing one unbroken.
 
     Raises UsageError where the drill needs what the target cannot do, before anything is deployed.
     """
     check_abilities(drill, LocalTarget)
-    topology = dataclasses.replace(drill.topology, accelerator=choose_accelerator(drill, accelerator))
-    lab = None if ephemeral else standing()
-    if lab is not None:
-        _check_same(lab, topology, drill)
-        with exclusive(lab.lab_dir):
-            progress("using the lab that is up")
-            lab.reset()
-            try:
-                yield lab
-            finally:
-                lab.reset()
+    accelerator = choose_accelerator(drill, wanted.accelerator)
+    topology = dataclasses.replace(drill.topology, accelerator=accelerator)
+    lab = None if wanted.ephemeral else standing()
+    if lab is None:
+        lab = LocalTarget(lab_dir, bundle, ephemeral=True, port=wanted.port, progress=progress)
+        try:
+            lab.deploy(topology)
+            yield lab
+        finally:
+            lab.teardown()
         return
-    lab = LocalTarget(lab_dir, bundle, ephemeral=True, port=port, progress=progress)
-    try:
-        lab.deploy(topology)
-        yield lab
-    finally:
-        lab.teardown()
+    _check_same(lab, topology, drill)
+    with exclusive(lab.lab_dir):
+        progress("using the lab that is up")
+        lab.reset()
+        try:
+            yield lab
+        finally:
+            progress("bringing everything back to where it was")
+            lab.reset()
 
 
 def check_abilities(drill: Drill, kind: type) -> None:

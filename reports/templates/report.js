@@ -54,6 +54,10 @@
     const { document: shown } = await embed(group, charts, (chart) => chart.id);
     paint(shown, INK[theme()]);
     drawn.push(shown);
+    // A finger that drags over a chart means to scroll the page; the zoom buttons are there for it.
+    if (window.matchMedia("(pointer: coarse)").matches) {
+      for (const model of shown._all_models.values()) if (model.type === "BoxZoomTool") model.active = false;
+    }
     keys(group, shown);
     zooms(group, shown.get_model_by_id(charts[0].dataset.root).x_range);
     group.dataset.state = "drawn";

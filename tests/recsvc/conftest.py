@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from small_data import QUICK, Small
 from recsvc import synthetic
 from recsvc.data import hold_out, read, store
 from recsvc.recipe import Settings
+
+# As `prepare` does, before a test module imports torch: on shared cores spinning threads cost minutes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ def model() -> SasRec:
     torch.manual_seed(1)
     made = SasRec(ITEMS, Shape(dimensions=16, max_length=LONGEST)).eval()
     made.cold_user.normal_()
+    for block in made.blocks:
+        torch.nn.init.normal_(block.distance_bias)
     return made
 
 

@@ -1,4 +1,4 @@
-"""What a report is made from and into: three files, the same ones each time, from whatever there is of a run."""
+"""What a report is made from and into: three files, the same each time, from whatever there is of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run directory whose every string was planted by an enemy: nothing executes, nothing breaks out, all opens."""
+"""A run directory whose every string was planted by an enemy: nothing executes, and the page still opens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from drills import record
 
 PLANTED = (
     "</script><script>alert(1)</script><img src=http://192.0.2.1/x onerror=alert(2)>\"'`--></style>"
-    "]]>&amp;{{7*7}}{% raw %}$$\\frac12$$ @x{safe} \x1b[31mred\x1b]0;title\x07\u202e\u0000\ud800| [a](javascript:alert(3)) @all"
+    "]]>&amp;{{7*7}}{% raw %}$$\\frac12$$ @x{safe} "
+    "\x1b[31mred\x1b]0;title\x07\u202e\u0000\ud800| [a](javascript:alert(3)) @all"
 )
 LONG = PLANTED + "N" * 10_000
 

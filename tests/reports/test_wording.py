@@ -12,8 +12,8 @@ from reports.facts import Measured
 
 def measure(value: float | None = 0.4, **changes: Any) -> Measured:
     settings: dict[str, Any] = {
-        "name": "rto_read_s", "unit": "s", "resolution": None, "interval": None, "censored": False, "objective": {"max": 1},
-        "baseline": None, "outcome": "PASS", "reason": "", "evidence": {},
+        "name": "rto_read_s", "unit": "s", "resolution": None, "interval": None, "censored": False,
+        "objective": {"max": 1}, "baseline": None, "outcome": "PASS", "reason": "", "evidence": {},
     }  # fmt: skip
     return Measured(value=value, **(settings | changes))
 

