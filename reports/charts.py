@@ -40,6 +40,7 @@ STAMP_COLOUR = "#4a5360"
 HATCHES = (" ", "/", ".", "x", "-")
 _INK, _SOFT = "#1c2127", "#57606b"
 _ENDS = {"injected", "healed"}
+_LATENCY_STEP_S = 0.5
 _APART = 0.07
 """Share of the time axis that two stamps must be apart to stand side by side on a phone."""
 
@@ -384,12 +385,15 @@ def _failures(frame: _Frame) -> _Drawn:
     if not base.any():
         plot.y_range.end = 1
     _hover(plot, line, tips)
-    bad = ~requests.ok
+    bad = requests.failed
     reads, writes = int((bad & ~requests.write).sum()), int((bad & requests.write).sum())
     worst = (
         "" if grid.group == 1 else f"; a point shows the worst {grid.fine_s:g} s of its {grid.shown_s:g} s"
     )
-    said = f"{reads:,} reads and {writes:,} writes failed, of {wording.count(len(requests), 'request')}"
+    sent = int(requests.sent.sum())
+    said = f"{wording.count(reads, 'read')} and {wording.count(writes, 'write')} failed, of {sent:,} requests"
+    if sent < len(requests):
+        said += f"; {len(requests) - sent:,} more were never sent, by recdr's own fault"
     chart = Chart(
         "",
         "Failed requests",
@@ -407,7 +411,8 @@ def _beside(there: series.Flags) -> series.Flags:
 
 
 def _latency(frame: _Frame) -> _Drawn:
-    grid, trial = frame.grid, frame.trial
+    # Clients come in bursts: in steps shorter than theirs the median would only show those.
+    grid, trial = frame.grid.at_least(_LATENCY_STEP_S), frame.trial
     by_region = series.latency_ms(trial.requests, grid)
     plot = frame.plot(230, axis="log")
     plot.yaxis.axis_label = "ms (log scale)"
@@ -424,10 +429,9 @@ def _latency(frame: _Frame) -> _Drawn:
                 "x", quantile, source=source, name=name_, color=colour, line_width=width, line_dash=dash
             )
             keys.append(Key(f"{name} {quantile}", name_, colour, "solid" if quantile == "p50" else "dashed"))
-        dots = plot.scatter(
-            "x", "p99", source=source, name=f"p99_{code}", color=colour, size=3, marker=marker
-        )
-        _hover(plot, dots, [(f"{name} p50", "@p50{0.0} ms"), (f"{name} p99", "@p99{0.0} ms")])
+        plot.scatter("x", "p99", source=source, name=f"p99_{code}", color=colour, size=3, marker=marker)
+        line = plot.line("x", "p99", source=source, line_alpha=0)
+        _hover(plot, line, [(f"{name} p50", "@p50{0.0} ms"), (f"{name} p99", "@p99{0.0} ms")])
     each = f"{grid.shown_s:g} s"
     described = _describe_latency(trial)
     chart = Chart(

@@ -36,12 +36,20 @@ class Measured:
     unit: str
     resolution: float | None
     interval: tuple[float, float] | None
+    possible: tuple[float, float] | None
     censored: bool
     objective: dict[str, Any]
     baseline: float | None
     outcome: str
     reason: str
     evidence: dict[str, Any]
+    median: float | None = None
+    over_trials: tuple[float, float] | None = None
+
+    @property
+    def base(self) -> str:
+        """The measure without its phase: ``p99_ms`` of ``p99_ms@after``."""
+        return self.name.partition("@")[0]
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,8 @@ class Facts:
 
     @property
     def others(self) -> list[Measured]:
-        return [m for m in self.measures if not m.objective]
+        """Measures of the whole time after the fault that nothing was asked of."""
+        return [m for m in self.measures if not m.objective and m.name == m.base]
 
     @property
     def model(self) -> dict[str, Any]:
@@ -211,7 +220,7 @@ def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[st
 def _no_requests() -> Requests:
     ints, flags, floats = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.float64)
     ids = pa.chunked_array([], type=pa.string())
-    return Requests(ints, ints, ints, flags, flags, flags, ints, floats, floats, ids, ())
+    return Requests(ints, ints, ints, flags, flags, flags, flags, ints, floats, floats, ids, ())
 
 
 def _events(path: Path, missing: list[str]) -> list[Event]:
@@ -271,21 +280,28 @@ def _measures(raw: object) -> list[Measured]:
 
 
 def _measure(name: str, raw: dict[str, Any]) -> Measured:
-    ends = [cleaning.number(end) for end in cleaning.sequence(raw.get("interval"))]
-    low_high = (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
+    over = cleaning.mapping(raw.get("over_trials"))
     return Measured(
         name=name,
         value=cleaning.number(raw.get("value")),
         unit=cleaning.text(raw.get("unit")),
         resolution=cleaning.number(raw.get("resolution")),
-        interval=(low_high[0], low_high[1]) if low_high is not None else None,
+        interval=_range(raw.get("interval")),
+        possible=_range(raw.get("possible")),
         censored=raw.get("censored") is True,
         objective=cleaning.mapping(raw.get("objective")),
         baseline=cleaning.number(raw.get("baseline")),
         outcome=cleaning.outcome(raw.get("outcome")) if raw.get("objective") or raw.get("outcome") else "",
         reason=cleaning.text(raw.get("reason")),
         evidence=cleaning.mapping(raw.get("evidence")),
+        median=cleaning.number(over.get("median")),
+        over_trials=_range(over.get("range")),
     )
+
+
+def _range(raw: object) -> tuple[float, float] | None:
+    ends = [end for end in map(cleaning.number, cleaning.sequence(raw)) if end is not None]
+    return (ends[0], ends[1]) if len(ends) == 2 else None
 
 
 @dataclass(frozen=True)
@@ -320,8 +336,6 @@ def _trial(number: int, run: _Record, judged: dict[str, Any]) -> Trial:
     mine = run.requests.of_trial(number)
     at = happenings.clock(own, mine)
     measures = _measures(judged.get("measures"))
-    value = {m.name: m.value for m in measures if not m.censored}
-    rto_s = {"reads": value.get("rto_read_s"), "writes": value.get("rto_write_s")}
     journal = _journal(run.run_dir, number)
     return Trial(
         number=number,
@@ -331,7 +345,7 @@ def _trial(number: int, run: _Record, judged: dict[str, Any]) -> Trial:
         measures=measures,
         clock=at,
         requests=mine,
-        marks=happenings.marks(own, mine, at, rto_s),
+        marks=happenings.marks(own, at, cleaning.mapping(judged.get("phases"))),
         sightings=happenings.sightings(own, at),
         writes=writes.account(mine, run.found.get(number, {}), *_read_back(own), run.ever_sent),
         journal=_activities(journal),
@@ -351,11 +365,9 @@ def _read_back(events: list[Event]) -> tuple[set[str], dict[str, str]]:
 
 
 def _journal(run_dir: Path, number: int) -> dict[str, Any]:
-    """Chaos Toolkit's journal of the trial: ``journal-N.json``, or ``journal.json`` where there is one."""
-    for name in (f"journal-{number}.json", f"journal.{number}.json", "journal.json"):
-        if (run_dir / name).exists():
-            return _json(run_dir / name, "", [])
-    return {}
+    """Chaos Toolkit's journal of the trial: ``journal.json`` of the first, else ``journal-N.json``."""
+    path = run_dir / ("journal.json" if number == 1 else f"journal-{number}.json")
+    return _json(path, "", []) if path.exists() else {}
 
 
 def _activities(journal: dict[str, Any]) -> list[Activity]:

@@ -6,25 +6,46 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from drills.record import Event
 from reports import cleaning
 from reports.series import NS, Requests
 
 MARK_LABELS = {
     "injected": "Fault injected",
-    "effect": "Effect seen from outside",
     "first_error": "First request failed",
+    "effect": "Effect seen from outside",
     "detected": "Edge took a server out",
-    "promoted": "Store promoted",
-    "rerouted": "First answer from the other region",
+    "rerouted": "First read answered by the other region",
+    "first_good": "First good read after a failed one",
     "reads_back": "Reads back for good",
+    "promoted": "Store promoted",
     "writes_back": "Writes back for good",
     "heal": "Heal began",
     "healed": "Fault healed",
     "heal_confirmed": "Healing seen from outside",
-    "failed_back": "Edge took the last server back",
+    "failed_back": "Reads answered by the first region again",
+}
+_MILESTONES = {
+    "injected": ("injected", "recdr: the injection was acknowledged"),
+    "first_error": ("first_error", "requests: the first one that came back failed"),
+    "detected": ("detected", "HAProxy's log"),
+    "promoted": ("promoted", "the store's own role"),
+    "rerouted": ("rerouted", "requests: the probe reads' answers"),
+    "first_good": ("first_good", "requests: the probe reads' answers"),
+    "sustained_read": ("reads_back", "measured: rto_read_s"),
+    "sustained_write": ("writes_back", "measured: rto_write_s"),
+    "healed": ("healed", "recdr: the heal was acknowledged"),
+    "failed_back": ("failed_back", "requests: the probe reads' answers"),
+}
+"""The verdict's milestones: mark and where it is known from."""
+
+
+_SHOWN = {
+    "abort": "Run aborted",
+    "interrupted": "Run interrupted",
+    "note": "Note",
+    "process.ended": "Process ended",
+    "sentinel.switched": "Sentinel switched",
 }
 
 
@@ -80,11 +101,11 @@ class Clock:
 
 
 def clock(events: list[Event], requests: Requests) -> Clock:
-    """The trial's edges from its events, and from its requests where those are missing."""
-    due = [int(requests.due.min()), int(requests.done.max())] if len(requests) else []
-    all_t = [event.t for event in events] + due
-    start = first(events, "trial.started") or (due[0] if due else min(all_t, default=0))
-    end = last(events, "trial.ended") or max(all_t, default=start)
+    """The trial's edges from its requests, and from its events where there are none."""
+    if len(requests):  # what came before and after the clients has nothing to show on their time axis
+        start, end = int(requests.due.min()), int(requests.done.max())
+    else:
+        start, end = min((e.t for e in events), default=0), max((e.t for e in events), default=0)
     injected, healed = first(events, "fault.injected"), last(events, "fault.healed")
     return Clock(
         start=min(start, injected or start),
@@ -103,78 +124,38 @@ def last(events: list[Event], kind: str) -> int | None:
     return max((event.t for event in events if event.kind == kind), default=None)
 
 
-def marks(events: list[Event], requests: Requests, at: Clock, rto_s: dict[str, float | None]) -> list[Mark]:
-    """The moments that can be told from the record, in time order; a missing one was not observed.
+def marks(events: list[Event], at: Clock, phases: dict[str, Any]) -> list[Mark]:
+    """The moments of the failover in time order, numbered; a missing one was not observed.
 
-    ``rto_s`` holds the verdict's own ``reads`` and ``writes``: what counts as recovered is decided there.
+    ``phases`` are the verdict's milestones in seconds after the injection: they are decided there, once.
+    Evidence and the beginning of the heal are read from the events.
     """
     if at.injected is None:
         return []
-    found = [*_from_events(events, at), *_from_requests(requests, at)]
-    for who, key in (("reads", "reads_back"), ("writes", "writes_back")):
-        seconds = rto_s.get(who)
-        if seconds is not None and seconds > 0:
-            found.append(Mark(key, seconds, f"verdict: rto_{who[:-1]}_s"))
+    found = _from_events(events, at)
+    for name, (key, source) in _MILESTONES.items():
+        seconds = cleaning.number(phases.get(name))
+        # A recovery after 0 s is none: nothing had to recover.
+        if seconds is not None and (seconds or not name.startswith("sustained")):
+            found.append(Mark(key, seconds, source))
+    found += [] if phases else [Mark("injected", 0.0, "recdr"), *_healed(at)]
     ordered = sorted(found, key=lambda mark: (mark.t_s, list(MARK_LABELS).index(mark.key)))
     since = [None, *(b.t_s - a.t_s for a, b in pairwise(ordered))]
     return [Mark(m.key, m.t_s, m.source, i + 1, since[i]) for i, m in enumerate(ordered)]
 
 
+def _healed(at: Clock) -> list[Mark]:
+    return [] if at.healed is None else [Mark("healed", at.s(at.healed), "recdr")]
+
+
 def _from_events(events: list[Event], at: Clock) -> list[Mark]:
-    after = [event for event in events if event.t >= at.zero]
-    down = [e for e in after if e.kind == "edge.server" and e.data.get("up") is False]
-    up = [
-        e
-        for e in after
-        if e.kind == "edge.server" and e.data.get("up") is True and e.t >= (at.healed or at.end)
-    ]
-    picks: list[tuple[str, list[Event], str]] = [
-        (
-            "injected",
-            [e for e in after if e.kind == "fault.injected"][:1],
-            "recdr: the injection was acknowledged",
-        ),
-        ("effect", [e for e in after if e.kind == "fault.effect" and e.data.get("observed") is True][:1], ""),
-        ("detected", down[:1], "HAProxy's log"),
-        ("promoted", [e for e in after if e.kind == "store.promoted"][:1], "the store's own role"),
-        ("healed", [e for e in after if e.kind == "fault.healed"][-1:], "recdr: the heal was acknowledged"),
-        (
-            "heal_confirmed",
-            [e for e in after if e.kind == "heal.confirmed" and e.data.get("confirmed") is True][-1:],
-            "",
-        ),
-        ("failed_back", up[-1:], "HAProxy's log"),
-    ]
-    out = [Mark(key, at.s(e.t), source or _said(e)) for key, chosen, source in picks for e in chosen]
-    begun = [t for e in after if e.kind == "fault.healed" and isinstance(t := e.data.get("t_begin"), int)]
+    seen = [e for e in events if e.kind == "fault.effect" and e.data.get("observed") is True]
+    confirmed = [e for e in events if e.kind == "heal.confirmed" and e.data.get("confirmed") is True]
+    out = [Mark("effect", at.s(e.t), _said(e)) for e in seen[:1]]
+    out += [Mark("heal_confirmed", at.s(e.t), _said(e)) for e in confirmed[-1:]]
+    begun = [t for e in events if e.kind == "fault.healed" and isinstance(t := e.data.get("t_begin"), int)]
     if begun and at.zero <= max(begun) <= at.end:
         out.append(Mark("heal", at.s(max(begun)), "recdr"))
-    return out
-
-
-def _from_requests(requests: Requests, at: Clock) -> list[Mark]:
-    out = []
-    failed = requests.due[~requests.ok & (requests.due >= at.zero)]
-    if len(failed) and (at.healed is None or failed.min() < at.healed):
-        out.append(
-            Mark(
-                "first_error",
-                at.s(int(failed.min())),
-                "requests: the first one due after the fault that failed",
-            )
-        )
-    before = requests.where(requests.ok & (requests.done < at.zero) & ~requests.write)
-    usual = np.unique(before.region)
-    other = requests.where(requests.ok & (requests.due >= at.zero) & ~requests.write & (requests.region >= 0))
-    elsewhere = other.done[~np.isin(other.region, usual)]
-    if len(usual) and len(elsewhere):
-        out.append(
-            Mark(
-                "rerouted",
-                at.s(int(elsewhere.min())),
-                "requests: a region answered reads that had not before",
-            )
-        )
     return out
 
 
@@ -197,17 +178,17 @@ def sightings(events: list[Event], at: Clock) -> list[Sighting]:
                 Sighting(at.s(event.t), f"Healing of {fault}", data.get("confirmed") is True, _evidence(data))
             )
         elif event.kind == "edge.server":
+            why = cleaning.text(data.get("why") or "HAProxy's own log")
             who = cleaning.text(data.get("node") or data.get("server") or "a server")
             way = "in" if data.get("up") is True else "out"
             for_what = cleaning.text(data.get("backend") or "traffic")
-            out.append(
-                Sighting(at.s(event.t), f"Edge took {who} {way} for {for_what}", None, "HAProxy's own log")
-            )
+            out.append(Sighting(at.s(event.t), f"Edge took {who} {way} for {for_what}", None, why))
         elif event.kind in {"store.promoted", "store.role"}:
             what = "Store promoted" if event.kind == "store.promoted" else "Store changed its role"
             out.append(Sighting(at.s(event.t), what, None, _fields(data)))
-        elif event.kind in {"abort", "interrupted", "note"} or event.kind.startswith("split"):
-            out.append(Sighting(at.s(event.t), cleaning.text(event.kind).capitalize(), None, _fields(data)))
+        elif event.kind in _SHOWN or event.kind.startswith("split"):
+            what = _SHOWN.get(event.kind, cleaning.text(event.kind).capitalize())
+            out.append(Sighting(at.s(event.t), what, None, _fields(data)))
     return out
 
 

@@ -54,10 +54,12 @@ def render(facts: Facts) -> str:
     scripts = {"bokeh": charts.library(), "page": _asset("report.js").strip()}
     style = _asset("report.css").strip()
     page = _environment().get_template("report.html.j2")
+    sentence = wording.sentence(facts)
     return (
         page.render(
             f=facts,
-            sentence=wording.sentence(facts),
+            sentence=sentence,
+            reasons=[reason for reason in facts.reasons if reason not in sentence],
             tiles=_tiles(facts),
             sections=_sections(facts),
             environment=_environment_rows(facts),
@@ -100,6 +102,7 @@ def _environment() -> jinja2.Environment:
     environment.globals["w"] = wording
     environment.filters["events"] = _event_rows
     environment.filters["steps"] = _steps
+    environment.filters["by_phase"] = _by_phase
     environment.filters["rows"] = _rows
     environment.filters["json_document"] = Markup  # what charts.embeddable made
     return environment
@@ -137,11 +140,28 @@ def _close_up(trial: Trial) -> tuple[float, float] | None:
 
 
 def _tiles(facts: Facts) -> list[Measured]:
-    """The figures a reader asks for first: those of the run, most telling first, recall among them."""
-    by_name = {m.name: m for m in facts.measures}
-    recall = next((name for name in by_name if name.startswith("recall_at_")), "")
+    """The figures a reader asks for first, each as it was judged, recall among them."""
+    recall = next((m.base for m in facts.measures if m.name.startswith("recall_at_")), "")
     wanted = ("rto_read_s", "rto_write_s", "rpo_events", recall, "availability")
-    return [by_name[name] for name in wanted if name in by_name]
+    found = [[m for m in facts.measures if m.base == name] for name in wanted]
+    return [next((m for m in same if m.objective), same[0]) for same in found if same]
+
+
+@dataclass(frozen=True)
+class ByPhase:
+    """One measure in each phase, in the order of ``_PHASES``."""
+
+    name: str
+    phases: list[Measured | None]
+
+
+_PHASES = ("before", "during", "after")
+
+
+def _by_phase(trial: Trial) -> list[ByPhase]:
+    """The measures that the verdict took phase by phase."""
+    names = dict.fromkeys(m.base for m in trial.measures if m.name != m.base)
+    return [ByPhase(name, [trial.measure(f"{name}@{phase}") for phase in _PHASES]) for name in names]
 
 
 def _rows(data: dict[str, Any], prefix: str = "") -> list[Row]:
@@ -171,7 +191,8 @@ def _environment_rows(facts: Facts) -> dict[str, list[Row]]:
     parts = {
         "Host": meta.get("host"),
         "Accelerator": meta.get("accelerator"),
-        "Target": meta.get("target"),
+        "Target": {k: v for k, v in cleaning.mapping(meta.get("target")).items() if k != "reference"},
+        "Topology": meta.get("topology"),
         "Seeds": meta.get("seeds"),
         "Versions": meta.get("versions"),
     }

@@ -26,7 +26,19 @@ NS = 1_000_000_000
 NOBODY = -1
 """Region code of a request that no region answered."""
 
-_COLUMNS = ("trial", "t_scheduled", "t_done", "stream", "op", "id", "status", "region", "hits", "expected")
+_COLUMNS = (
+    "trial",
+    "t_scheduled",
+    "t_done",
+    "stream",
+    "op",
+    "id",
+    "status",
+    "error",
+    "region",
+    "hits",
+    "expected",
+)
 _POINTS = 600
 """Points a line may have; more are not visible at 1,100 pixels."""
 _FINE_BINS = 40_000
@@ -43,6 +55,7 @@ class Requests:
     due: Ints
     done: Ints
     ok: Flags
+    sent: Flags
     write: Flags
     quality: Flags
     region: Ints
@@ -54,6 +67,11 @@ class Requests:
     def __len__(self) -> int:
         return len(self.due)
 
+    @property
+    def failed(self) -> Flags:
+        """Sent and not answered well; what recdr itself never sent says nothing about the service. [n]"""
+        return self.sent & ~self.ok
+
     def of_trial(self, trial: int) -> Requests:
         return self.where(self.trial == trial)
 
@@ -63,6 +81,7 @@ class Requests:
             due=self.due[keep],
             done=self.done[keep],
             ok=self.ok[keep],
+            sent=self.sent[keep],
             write=self.write[keep],
             quality=self.quality[keep],
             region=self.region[keep],
@@ -82,6 +101,7 @@ def read(path: Path) -> Requests:
         due=_ints(table["t_scheduled"]),
         done=_ints(table["t_done"]),
         ok=(_ints(table["status"]) >= 200) & (_ints(table["status"]) < 300),
+        sent=~_equal(table["error"], "not_sent"),
         write=_equal(table["op"], "event"),
         quality=_equal(table["stream"], "quality"),
         region=codes,
@@ -146,6 +166,13 @@ class Bins:
         index = ((times - self.start) / (self.fine_s * NS)).astype(np.int64)
         return np.clip(index, 0, self.fine - 1)
 
+    def at_least(self, seconds: float) -> Bins:
+        """The same time in points of ``seconds`` or more."""
+        group = self.group * max(1, round(seconds / self.shown_s))
+        return _aligned(
+            self.start, self.start + int(self.fine * self.fine_s * NS), self.zero, self.fine_s, group
+        )
+
     def counts(self, times: Ints) -> Floats:
         return np.bincount(self.of(times), minlength=self.fine).astype(np.float64)
 
@@ -163,9 +190,15 @@ def bins(start: int, end: int, zero: int) -> Bins:
     """Bins over [start, end] ns: 0.1 s fine up to a minute, 0.25 s up to 3 h; 600 points at most."""
     seconds = min(max((end - start) / NS, 0.1), _LONGEST_S)
     fine_s = 0.1 if seconds <= 60 else max(0.25, seconds / _FINE_BINS)
-    fine = math.ceil(seconds / fine_s)
-    group = math.ceil(fine / _POINTS)
-    return Bins(start=start, zero=zero, fine_s=fine_s, group=group, shown=math.ceil(fine / group))
+    group = math.ceil(math.ceil(seconds / fine_s) / _POINTS)
+    return _aligned(start, start + int(seconds * NS), zero, fine_s, group)
+
+
+def _aligned(start: int, end: int, zero: int, fine_s: float, group: int) -> Bins:
+    """Bins of which one begins at ``zero``: none holds what was before the fault and what was after it."""
+    step = round(fine_s * group * NS)
+    first = zero - math.ceil((zero - start) / step) * step
+    return Bins(start=first, zero=zero, fine_s=fine_s, group=group, shown=math.ceil((end - first) / step))
 
 
 def answered(requests: Requests, grid: Bins) -> dict[str, Floats]:
@@ -179,7 +212,7 @@ def answered(requests: Requests, grid: Bins) -> dict[str, Floats]:
 
 def failed(requests: Requests, grid: Bins) -> dict[str, Floats]:
     """Failed reads and writes in the worst fine bin of each shown one, by when they were due. [shown] each"""
-    bad = requests.where(~requests.ok)
+    bad = requests.where(requests.failed)
     return {
         "reads": grid.highest(grid.counts(bad.due[~bad.write])),
         "writes": grid.highest(grid.counts(bad.due[bad.write])),
@@ -289,7 +322,7 @@ def table(requests: Requests, start: int, end: int, zero: int, rows: int = 180) 
     count = max(1, math.ceil((end - zero) / NS / step) - first)
     row = np.clip((requests.due - zero) // (step * NS) - first, 0, count - 1)
     took = (requests.done - requests.due) / 1e6
-    ok, bad = requests.ok, ~requests.ok
+    ok, bad = requests.ok, requests.failed
     probes = requests.quality & ok & ~np.isnan(requests.hits) & (requests.expected > 0)
 
     def tally(keep: Flags, weights: Floats | None = None) -> Floats:

@@ -8,9 +8,9 @@ from datetime import datetime
 from reports.facts import Facts, Measured, Trial
 
 LABELS = {
-    "rto_read_s": "Reads unavailable",
-    "rto_write_s": "Writes unavailable",
-    "rto_quality_s": "Recommendations worse than usual",
+    "rto_read_s": "Reads disturbed",
+    "rto_write_s": "Writes disturbed",
+    "rto_quality_s": "Recommendations worse",
     "rpo_events": "Acknowledged events lost",
     "rpo_s": "Age of the oldest lost event",
     "duplicated_events": "Events stored twice",
@@ -36,6 +36,10 @@ _COUNTS = {"events", "requests", "reads", "writes"}
 
 
 def label(name: str) -> str:
+    """What a measure is called; ``p99_ms@after`` names its phase too."""
+    name, _, phase = name.partition("@")
+    if phase:
+        return f"{label(name)}, {PHASES.get(phase, phase)}"
     if name in LABELS:
         return LABELS[name]
     kind, _, k = name.rpartition("_at_")
@@ -48,10 +52,10 @@ def figure(value: float | None, unit: str, resolution: float | None = None) -> s
     """``value`` with its unit: as many digits as ``resolution`` allows, else about three."""
     if value is None:
         return "not observed"
-    if resolution and resolution < 1 and unit not in _COUNTS:
+    if resolution and resolution < 1 and unit not in _COUNTS and unit != "ratio":
         exact = f"{value:,.{min(math.ceil(-math.log10(resolution)), 6)}f}"
         if float(exact.replace(",", "")) or not value:  # never round something to nothing
-            return exact if unit == "ratio" else f"{exact} {unit}".rstrip()
+            return f"{exact} {unit}".rstrip()
     if unit in _COUNTS:
         return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
     if unit == "ratio":
@@ -79,6 +83,8 @@ def _significant(value: float) -> str:
 def measured(m: Measured) -> str:
     """The value as reported: a censored one is a lower bound and says so."""
     shown = figure(m.value, m.unit, m.resolution)
+    if m.possible is not None and m.possible[0] < m.possible[1]:
+        return _between(m.possible, m)
     return f"≥ {shown}" if m.censored and m.value is not None else shown
 
 
@@ -86,11 +92,26 @@ def precision(m: Measured) -> str:
     """How exact the figure is, in its own unit; empty where nothing was said."""
     parts = []
     if m.interval is not None:
-        low, high = (figure(end, m.unit, m.resolution) for end in m.interval)
-        parts.append(f"{low.removesuffix(m.unit).rstrip()} to {high}")
-    if m.resolution:
+        parts.append(_between(m.interval, m))
+    if m.resolution and m.unit == "ratio":
+        parts.append(f"resolution {m.resolution:.2g}")
+    elif m.resolution and m.unit not in _COUNTS:
         parts.append(f"resolution {figure(m.resolution, m.unit)}")
+    if m.possible is not None:
+        parts = ["not all was recorded: anything in between is possible"]
     return ", ".join(parts)
+
+
+def _between(ends: tuple[float, float], m: Measured) -> str:
+    low, high = (figure(end, m.unit, m.resolution) for end in ends)
+    return f"{low.removesuffix(m.unit).rstrip()} to {high}"
+
+
+def spread(m: Measured) -> str:
+    """The measure over all trials; empty where there was one."""
+    if m.median is None or m.over_trials is None:
+        return ""
+    return f"over trials: median {figure(m.median, m.unit, m.resolution)}, {_between(m.over_trials, m)}"
 
 
 def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
@@ -132,7 +153,7 @@ def bound(m: Measured) -> str:
 
 def margin(m: Measured) -> str:
     """How far the value is from its tightest bound; empty where either is unknown."""
-    if m.value is None:
+    if m.value is None or (m.possible is not None and m.outcome == "UNKNOWN"):
         return ""
     room = [
         limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in _bounds(m)
@@ -196,7 +217,7 @@ def _harm(facts: Facts) -> str:
 
 
 def seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:+.2f} s" if value else "0.00 s"
+    return "" if value is None else "0.00 s" if abs(value) < 0.005 else f"{value:+.2f} s"
 
 
 def moment(started_at: object) -> str:

@@ -71,7 +71,7 @@ def account(
     ``done`` and ``failed`` (region -> why) are regions whose log was read or could not be; ``ever_sent`` are
     the ids of the whole run: the logs of a lab that stays hold earlier trials' events too.
     """
-    events = requests.where(requests.write)
+    events = requests.where(requests.write & requests.sent)
     named = [(event, bool(ok)) for event, ok in zip(events.ids.to_pylist(), events.ok, strict=True) if event]
     ids = _Ids({event for event, _ in named}, {event for event, ok in named if ok}, ever_sent)
     here = {
@@ -130,4 +130,6 @@ def _region(name: str, here: int, log: dict[str, int], ids: _Ids) -> Region:
 
 def sent_ids(requests: Requests) -> set[str]:
     """Ids of every event sent in the run, answered or not."""
-    return {event for event in requests.where(requests.write).ids.to_pylist() if event is not None}
+    return {
+        event for event in requests.where(requests.write & requests.sent).ids.to_pylist() if event is not None
+    }

@@ -92,7 +92,7 @@ def test_a_drill_is_read_with_its_defaults(file: Path) -> None:
     assert (drill.topology.replication, drill.topology.accelerator) == ("semisync", None)
     assert (drill.load.rate, drill.load.users, drill.load.mix) == (100, 30, Mix(0.7, 0.3, 0))
     assert dataclasses.astuple(drill.probes) == (50, 50, 20, 200, 2)
-    assert dataclasses.astuple(drill.recovery) == (2, 1)
+    assert dataclasses.astuple(drill.recovery) == (2, 1, 0.4)
     assert (drill.trials, drill.seed, drill.settle_s, drill.tail_s) == (1, None, 5, 5)
     assert (drill.guard.max_duration_s, drill.guard.abort_if) == (120, None)
     assert drill.objectives["rto_read_s"] == Objective("rto_read_s", max=2.0)
@@ -114,7 +114,7 @@ def test_phases_are_those_of_the_measures() -> None:
 EVERYTHING = """\
     topology: {standby: {nodes: 3}, replication: sync, accelerator: cpu}
     probes: {reads_per_s: 10, writes_per_s: 5.5, quality_per_s: 1, evaluation_users: 50, timeout_s: 0.5}
-    recovery: {sustain_s: 1, latency_bound_s: 0.3}
+    recovery: {sustain_s: 1, latency_bound_s: 0.3, prompt_s: 0.1}
     trials: 4
     seed: 7
     settle_s: 2
@@ -139,7 +139,7 @@ def test_every_setting_is_read(file: Path) -> None:
         "cpu",
     )
     assert dataclasses.astuple(drill.probes) == (10, 5.5, 1, 50, 0.5)
-    assert dataclasses.astuple(drill.recovery) == (1, 0.3)
+    assert dataclasses.astuple(drill.recovery) == (1, 0.3, 0.1)
     assert (drill.trials, drill.seed, drill.settle_s, drill.tail_s) == (4, 7, 2, 0)
     assert dataclasses.asdict(drill.guard) == {
         "max_duration_s": 60,

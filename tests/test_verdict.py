@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "measures"))
-from literal import FAULT, INJECTED_S, event, ns, reads, timeline, usual_events, without, writes
+from tests.measures.literal import FAULT, INJECTED_S, event, ns, reads, timeline, usual_events, without, writes
 
 from drills import record
 from drills.measures import Measure

@@ -108,7 +108,7 @@ class Settings:
     """Share of a window's probes that must be answered well within ``latency_bound_s``."""
     latency_bound_s: float = 1.0
     """A probe answered later than this counts as failed."""
-    prompt_s: float = 0.25
+    prompt_s: float = 0.4
     """A probe answered later than this counts as slow."""
     prompt_ratio: float = 0.95
     """Share of a window's probes that must be answered within ``prompt_s``."""

@@ -91,6 +91,9 @@ class Recovery:
     latency_bound_s: Annotated[
         float, Number("s", above=0, at_most=60), "An answer slower than this is no recovery."
     ] = 1.0
+    prompt_s: Annotated[
+        float, Number("s", above=0, at_most=60), "95 % of a window's answers must be at least this fast."
+    ] = 0.4
 
 
 @dataclass(frozen=True)

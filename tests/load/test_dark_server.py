@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from scripted_server import Manner, ScriptedServer
+from tests.load.scripted_server import Manner, ScriptedServer
 
 from drills import record
 from drills.measures import measure_trial

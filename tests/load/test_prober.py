@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from scripted_server import ScriptedServer
+from tests.load.scripted_server import ScriptedServer
 
 from drills.load.prober import Config, Question, hits_of, schedules
 from drills.record import Request, lines, read_events

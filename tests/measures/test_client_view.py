@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from literal import INJECTED_S, event, failed, ns, reads, request, timeline, usual_events, without, writes
+from tests.measures.literal import INJECTED_S, event, failed, ns, reads, request, timeline, usual_events, without, writes
 
 from drills import measures
 from drills.measures import Settings, measure_trial, milestones

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 import pytest
-from literal import INJECTED_S, event, quality, request, timeline, usual_events
+from tests.measures.literal import INJECTED_S, event, quality, request, timeline, usual_events
 
 from drills.measures import Measure, Settings, baseline_of
 from drills.measures.quality import recall

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from literal import INJECTED_S, event, failed, log_of, reads, request, timeline, usual_events, without, writes
+from tests.measures.literal import INJECTED_S, event, failed, log_of, reads, request, timeline, usual_events, without, writes
 
 from drills.measures import Measure, Settings
 from drills.measures.rpo import duplicated_events, rpo_events, rpo_s

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from literal import (
+from tests.measures.literal import (
     END_S,
     INJECTED_S,
     event,

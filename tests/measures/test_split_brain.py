@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from literal import event, request, timeline, usual_events
+from tests.measures.literal import event, request, timeline, usual_events
 
 from drills.measures import Measure, Settings
 from drills.measures.split_brain import split_brain_events

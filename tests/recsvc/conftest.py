@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from small_data import QUICK, Small
+from tests.recsvc.small_data import QUICK, Small
 
 from recsvc import synthetic
 from recsvc.data import hold_out, read, store

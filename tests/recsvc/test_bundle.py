@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_data import Small
+from tests.recsvc.small_data import Small
 
 from recsvc import bundle
 from recsvc.bundle import Bundle, BundleError

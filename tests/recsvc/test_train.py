@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import torch
-from small_data import Small
+from tests.recsvc.small_data import Small
 
 from recsvc import evaluate, train
 from recsvc.recipe import Plan, Settings

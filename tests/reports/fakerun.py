@@ -69,7 +69,8 @@ def write(
         start = ANCHOR + int((5 + (trial - 1) * (length_s + 10)) * NS)
         _events(run_dir, trial, start, length_s, simulated)
         rows += _requests(requests, rng, trial, start, load, length_s, baseline, lost)
-        (run_dir / f"journal-{trial}.json").write_text(json.dumps(_journal()))
+        journal = "journal.json" if trial == 1 else f"journal-{trial}.json"
+        (run_dir / journal).write_text(json.dumps(_journal()))
     run.close()
     requests.close()
     write_requests(run_dir / "requests.parquet", [parts])
@@ -341,6 +342,9 @@ def verdict(run: str, trials: int, outcome: str, lost: int) -> dict[str, Any]:
             },
             "split_brain_events": {"value": 0, "unit": "events", "evidence": {}},
             "availability": {"value": 0.99274, "unit": "ratio", "baseline": 1.0, "evidence": {}},
+            "availability@before": {"value": 1.0, "unit": "ratio"},
+            "availability@during": {"value": 0.98131, "unit": "ratio"},
+            "availability@after": {"value": 1.0, "unit": "ratio"},
         }
 
     reasons = {
@@ -353,6 +357,18 @@ def verdict(run: str, trials: int, outcome: str, lost: int) -> dict[str, Any]:
             "trial": n,
             "variant": None,
             "outcome": outcome if n == trials else "PASS",
+            "phases": {
+                "injected": 0.0,
+                "first_error": 0.012,
+                "detected": 0.31,
+                "promoted": 0.72,
+                "rerouted": 0.36,
+                "first_good": None,
+                "healed": HEAL_S - FAULT_S,
+                "failed_back": 15.3,
+                "sustained_read": round(READ_OUTAGE_S + 0.013 * (n - trials), 3),
+                "sustained_write": WRITE_OUTAGE_S,
+            },
             "measures": measures(0.013 * (n - trials)),
         }
         for n in range(1, trials + 1)
@@ -362,7 +378,7 @@ def verdict(run: str, trials: int, outcome: str, lost: int) -> dict[str, Any]:
         "outcome": outcome,
         "reasons": reasons[outcome],
         "run": "20261122-013000-failover",
-        "drill": {"title": "The standby region takes over", "file": "failover.yaml"},
+        "drill": "The standby region takes over when the whole primary region is lost",
         "trials": listed,
         "measures": measures(0.0),
     }

@@ -40,7 +40,7 @@ def plant(value: Any) -> Any:
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = fakerun.write(tmp_path_factory.mktemp("runs") / "hostile", outcome="FAIL", lost=2)
-    for name in ("meta.json", "verdict.json", "journal-1.json"):
+    for name in ("meta.json", "verdict.json", "journal.json"):
         planted = plant(json.loads((run_dir / name).read_text()))
         if name == "verdict.json":
             planted["measures"][LONG] = {

@@ -36,7 +36,7 @@ def test_a_missed_objective_is_a_failure_with_its_evidence(failed: Path) -> None
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("7", "2", "0")
     failure = cases(failed)["rto_read_s at most 0.001 s"].find("failure")
     assert failure is not None
-    assert failure.get("message") == "Reads unavailable: 0.40 s, at most 0.001 s"
+    assert failure.get("message") == "Reads disturbed: 0.40 s, at most 0.001 s"
     assert failure.text is not None
     assert "failed: 41" in failure.text
     assert "Trial 2: 0.39 s FAIL" in failure.text

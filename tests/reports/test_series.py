@@ -26,6 +26,7 @@ def requests(rows: list[dict[str, Any]]) -> Requests:
         due=due,
         done=due + np.array([int(row.get("took", 1) * MS) for row in rows], dtype=np.int64),
         ok=column("ok", True, np.bool_),
+        sent=column("sent", True, np.bool_),
         write=column("write", False, np.bool_),
         quality=column("quality", False, np.bool_),
         region=column("region", 0, np.int64),
@@ -41,10 +42,15 @@ def test_one_failure_in_an_hour_is_still_one_failure() -> None:
     rows = [{"due": due} for due in range(0, hour, 500)] + [{"due": 1_234_567, "ok": False, "region": NOBODY}]
     grid = series.bins(0, hour * MS, 0)
     found = series.failed(requests(rows), grid)
-    assert grid.shown <= 600
+    assert grid.shown <= 601
     assert found["reads"].max() == 1
     assert found["reads"].sum() == 1
     assert found["writes"].max() == 0
+
+
+def test_what_recdr_never_sent_is_no_failure() -> None:
+    rows = [{"due": 10}, {"due": 20, "ok": False, "sent": False, "region": NOBODY}]
+    assert series.failed(requests(rows), series.bins(0, 1_000 * MS, 0))["reads"].sum() == 0
 
 
 def test_one_slow_answer_in_an_hour_is_the_p99_of_its_point() -> None:
@@ -98,6 +104,15 @@ def test_the_table_starts_a_row_at_the_fault() -> None:
     assert by_start[-1.0].answered == (1, 0)
     assert (by_start[0.0].failed_reads, by_start[0.0].failed_writes) == (1, 1)
     assert by_start[0.0].p50_ms is None
+
+
+@pytest.mark.parametrize("start", [0, 37, 1_480, 1_500])
+def test_no_point_holds_both_sides_of_the_fault(start: int) -> None:
+    grid = series.bins(start * MS, 9_000 * MS, 1_500 * MS)
+    for shown in (grid, grid.at_least(0.5)):
+        assert np.isclose(shown.left_s, 0).sum() == 1
+        assert shown.left_s[0] <= (start - 1_500) / 1_000 < shown.left_s[0] + shown.shown_s
+        assert shown.left_s[-1] + shown.shown_s >= 7.5
 
 
 def test_a_damaged_clock_does_not_ask_for_a_billion_bins() -> None:

@@ -12,7 +12,8 @@ from reports.facts import Measured
 
 def measure(value: float | None = 0.4, **changes: Any) -> Measured:
     settings: dict[str, Any] = {
-        "name": "rto_read_s", "unit": "s", "resolution": None, "interval": None, "censored": False,
+        "name": "rto_read_s", "unit": "s", "resolution": None, "interval": None, "possible": None,
+        "censored": False,
         "objective": {"max": 1}, "baseline": None, "outcome": "PASS", "reason": "", "evidence": {},
     }  # fmt: skip
     return Measured(value=value, **(settings | changes))
@@ -68,7 +69,15 @@ def test_a_bound_and_the_room_it_leaves(m: Measured, bound: str, objective: str,
     assert (wording.bound(m), wording.objective(m), wording.margin(m)) == (bound, objective, margin)
 
 
+def test_missing_records_leave_a_range_and_no_margin() -> None:
+    m = measure(32.1, possible=(0.26, 32.1), resolution=0.02, outcome="UNKNOWN")
+    assert wording.measured(m) == "0.26 to 32.10 s"
+    assert wording.margin(m) == ""
+    assert "not all was recorded" in wording.precision(m)
+
+
 def test_unknown_measures_keep_their_name() -> None:
     assert wording.label("recall_at_5") == "Recall@5"
     assert wording.label("ndcg_at_10") == "NDCG@10"
+    assert wording.label("p99_ms@after") == "Latency, 99th percentile, after healing"
     assert wording.label("something_new") == "something_new"

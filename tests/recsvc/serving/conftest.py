@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tiny_bundle
-from cluster import Cluster, Node, Pair, pair
+from tests.recsvc.serving import tiny_bundle
+from tests.recsvc.serving.cluster import Cluster, Node, Pair, pair
 
 from recsvc.bundle import Bundle
 from recsvc.pseudonym import Pseudonymiser

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_bundle
+from tests.recsvc.serving import tiny_bundle
 
 from recsvc.accelerator import (
     Accelerator,

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from cluster import Cluster, Process
+from tests.recsvc.serving.cluster import Cluster, Process
 
 from recsvc.resp import Link, ReplyError, StoreUnavailable
 

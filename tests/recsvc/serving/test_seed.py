@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny_bundle
-from cluster import KEY, Cluster
+from tests.recsvc.serving import tiny_bundle
+from tests.recsvc.serving.cluster import KEY, Cluster
 
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
 from recsvc.state import HISTORY_LIMIT

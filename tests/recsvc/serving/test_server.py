@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import tiny_bundle
-from cluster import KEY, Cluster, Node, eventually
+from tests.recsvc.serving import tiny_bundle
+from tests.recsvc.serving.cluster import KEY, Cluster, Node, eventually
 
 from recsvc.pseudonym import Pseudonymiser
 

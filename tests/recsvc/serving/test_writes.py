@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import Node, Pair, eventually, pair
+from tests.recsvc.serving.cluster import Node, Pair, eventually, pair
 
 _numbers = itertools.count()
 
