@@ -33,7 +33,10 @@ def memory_file(name: str, document: Any) -> int:
 def start(
     argv: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None, fds: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
-    """Start ``python argv`` in a process group of its own, killed by the kernel should this process die."""
+    """Start ``python argv`` in a session of its own, killed by the kernel should this process die.
+
+    Of its own, so that Ctrl-C reaches only recdr, and so that Linux shares the processors fairly between the clients
+    (its automatic groups go by session)."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, *argv],
@@ -42,7 +45,7 @@ def start(
             stderr=subprocess.STDOUT,
             pass_fds=tuple(fds),
             env={**os.environ, **(environment or {})},
-            process_group=0,
+            start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - callers start children before any thread of theirs
         )
 

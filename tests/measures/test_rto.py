@@ -97,8 +97,8 @@ def test_late_answers_are_an_outage() -> None:
         ]
 
     assert rto(answers(1.1)).value == pytest.approx(0.4, abs=INTERVAL_S)
-    assert rto(answers(0.3)).value == pytest.approx(0.4, abs=INTERVAL_S)
-    assert rto(answers(0.2)).value == 0
+    assert rto(answers(0.5)).value == pytest.approx(0.4, abs=INTERVAL_S)
+    assert rto(answers(0.3)).value == 0
 
 
 def test_answers_held_until_the_return_do_not_shorten_the_outage() -> None:

@@ -45,7 +45,7 @@ def test_a_missing_piece_is_named_and_the_rest_reported(run_dir: Path, missing: 
 def test_a_damaged_piece_is_named_and_the_rest_reported(run_dir: Path, damaged: str) -> None:
     (run_dir / damaged).write_bytes(b'{"x": [\xff\x00\n')
     html = reports.build(run_dir)["report.html"].read_text()
-    assert re.search(rf"{re.escape(damaged)}( is damaged| cannot be read|\s)", html)
+    assert damaged in html
     assert "cannot be read" in html
 
 
