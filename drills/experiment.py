@@ -20,9 +20,7 @@ def check(drill: Drill, log: Path) -> None:
     for number in range(1, len(drill.variants) + 1 or 2):
         log.unlink(missing_ok=True)
         if _start({"experiment": drill.experiment_of(number)}, drill, log, {}).wait() == EXIT_USAGE:
-            raise SpecError(
-                drill.path, f"Chaos Toolkit refuses it: {log.read_text(errors='replace').strip()}"
-            )
+            raise SpecError(drill.path, f"Chaos Toolkit refuses it: {log.read_text(errors='replace').strip()}")
 
 
 def start(run: RunDir, drill: Drill, trial: int, reference: Path) -> subprocess.Popen[bytes]:
@@ -41,9 +39,7 @@ def start(run: RunDir, drill: Drill, trial: int, reference: Path) -> subprocess.
     return _start(order, drill, run.logs / f"chaos-{trial}.log", environment)
 
 
-def _start(
-    order: dict[str, Any], drill: Drill, log: Path, environment: dict[str, str]
-) -> subprocess.Popen[bytes]:
+def _start(order: dict[str, Any], drill: Drill, log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """The drill's own folder is where modules of its own actions are looked for, after everything installed."""
     fd = processes.memory_file("experiment", {**order, "modules": str(drill.path.parent.absolute())})
     try:

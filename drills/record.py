@@ -78,7 +78,7 @@ class Timeline(msgspec.Struct, kw_only=True):
 
 
 class EventWriter:
-    """Appends events to ``events.jsonl``; each line is written with one ``write`` so that processes can share a file."""
+    """Appends events to ``events.jsonl``; each line is one ``write``, so that processes can share a file."""
 
     def __init__(self, path: Path, trial: int | None = None) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)

@@ -94,9 +94,7 @@ def create(runs: Path, name: str) -> RunDir:
             folder.mkdir(parents=True)
         free = os.statvfs(run.path).f_bavail * os.statvfs(run.path).f_frsize
     except OSError as error:
-        raise HostError(
-            f"cannot write to {runs}: {error.strerror}; choose another folder with --out"
-        ) from error
+        raise HostError(f"cannot write to {runs}: {error.strerror}; choose another folder with --out") from error
     if free < MINIMUM_FREE_BYTES:
         for folder in (run.parts, run.logs, run.path):
             folder.rmdir()

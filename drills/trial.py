@@ -1,4 +1,4 @@
-"""One trial: clients start, the experiment runs in its child process, everything is healed, clients stop, all is read back."""
+"""One trial: clients start, the experiment runs in its child, everything is healed, clients stop, all is read back."""
 
 from __future__ import annotations
 

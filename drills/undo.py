@@ -77,15 +77,11 @@ class UndoLog:
         )
 
     def healed(self, fault: str, arguments: dict[str, Any], t_begin: int, t_ack: int) -> None:
-        self._events.write(
-            "fault.healed", t=t_ack, fault=fault, arguments=arguments, t_begin=t_begin, t_ack=t_ack
-        )
+        self._events.write("fault.healed", t=t_ack, fault=fault, arguments=arguments, t_begin=t_begin, t_ack=t_ack)
 
     def confirmed(self, fault: str, arguments: dict[str, Any], confirmed: bool, evidence: str) -> None:
         """Record whether healing was seen from outside; only a confirmed heal takes the intent off the undo log."""
-        self._events.write(
-            "heal.confirmed", fault=fault, arguments=arguments, confirmed=confirmed, evidence=evidence
-        )
+        self._events.write("heal.confirmed", fault=fault, arguments=arguments, confirmed=confirmed, evidence=evidence)
         if confirmed:
             self._append({"do": "healed", "fault": fault, "arguments": arguments}, durable=True)
 

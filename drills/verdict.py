@@ -216,9 +216,7 @@ def _shown(measure: Measure, objective: Objective) -> str:
     least_sign = "at least " if measure.censored else ""
     text = f"{least_sign}{_number(measure.value)} {_unit(measure.unit)}".rstrip()
     if measure.baseline and any(b.endswith("_ratio") for b, _ in _bounds(objective)):
-        text += (
-            f" ({_number(measure.value / measure.baseline)} times the baseline's {_number(measure.baseline)})"
-        )
+        text += f" ({_number(measure.value / measure.baseline)} times the baseline's {_number(measure.baseline)})"
     return text
 
 

@@ -102,9 +102,7 @@ class SimulatedDevice:
 
     def run(self, feeds: Arrays) -> Arrays:
         if self._failed:
-            raise Fail(
-                "[ONNXRuntimeError] : 1 : FAIL : CUDA failure 719: unspecified launch failure ; (simulated)"
-            )
+            raise Fail("[ONNXRuntimeError] : 1 : FAIL : CUDA failure 719: unspecified launch failure ; (simulated)")
         return self._session.run(feeds)
 
     def fail(self, layer: str) -> None:
@@ -120,9 +118,7 @@ def _what_can_fail(name: str, layer: str) -> str:
     layers = {"cuda": "context", "simulated": "simulated"}
     if name in layers:
         return f"A {name} accelerator fails at the layer {layers[name]!r}, not {layer!r}."
-    return (
-        "This node computes on its CPU, which cannot be lost: start it with --accelerator simulated or cuda."
-    )
+    return "This node computes on its CPU, which cannot be lost: start it with --accelerator simulated or cuda."
 
 
 class Accelerator:
@@ -230,9 +226,7 @@ def _open_cuda(model: Path, threads: int, sample: Arrays) -> tuple[Device | None
         return None, "This onnxruntime was built without CUDA."
     if not gpu_trap.device_present():
         return None, "The CUDA driver is missing or sees no device."
-    if hasattr(
-        onnxruntime, "preload_dlls"
-    ):  # since 1.21: finds the CUDA libraries in pip's nvidia-* packages
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21: finds the CUDA libraries in pip's nvidia-* packages
         onnxruntime.preload_dlls(directory="")
     try:
         device = SessionDevice("cuda", model, threads)

@@ -68,9 +68,7 @@ def _write_tables(folder: Path, dataset: Dataset, split: Split) -> None:
 
 def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str, Any]:
     digests = {name: bundle.file_sha256(folder / name) for name in bundle.PAYLOAD}
-    files = {
-        name: {"sha256": digest, "bytes": (folder / name).stat().st_size} for name, digest in digests.items()
-    }
+    files = {name: {"sha256": digest, "bytes": (folder / name).stat().st_size} for name, digest in digests.items()}
     return {
         "format": bundle.FORMAT_VERSION,
         "version": bundle.content_version(digests),

@@ -145,11 +145,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: not a model bundle ({error.strerror}). {_REMEDY}") from error
     except ValueError as error:
         raise BundleError(f"{path}: not valid JSON ({error}). {_REMEDY}") from error
-    if (
-        not isinstance(manifest, dict)
-        or not isinstance(manifest.get("files"), dict)
-        or "version" not in manifest
-    ):
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict) or "version" not in manifest:
         raise BundleError(f"{path}: not the manifest of a model bundle. {_REMEDY}")
     if manifest.get("format") != FORMAT_VERSION:
         found = manifest.get("format")

@@ -108,9 +108,7 @@ def acquire(choice: Choice, cache: Path, say: Message) -> Acquired:
     found = _verified(real)
     if found is not None:
         return found
-    with registry.lock(
-        cache, "data-ml-100k", lambda: say("waiting for another process that fetches the data")
-    ):
+    with registry.lock(cache, "data-ml-100k", lambda: say("waiting for another process that fetches the data")):
         found = _verified(real)
         if found is not None:
             return found
@@ -137,10 +135,7 @@ def read(acquired: Acquired) -> Dataset:
     import numpy as np  # noqa: PLC0415 - a warm `prepare` never reads the data, and numpy costs it 0.1 s
 
     items = _read_items(acquired.folder / _ITEMS)
-    rows = [
-        line.split("\t")
-        for line in (acquired.folder / _INTERACTIONS).read_text(encoding="utf-8").splitlines()
-    ]
+    rows = [line.split("\t") for line in (acquired.folder / _INTERACTIONS).read_text(encoding="utf-8").splitlines()]
     index_of = {item.id: index for index, item in enumerate(items, start=1)}
     described = len(items)
     by_user: dict[str, list[tuple[int, int]]] = {}
@@ -226,9 +221,7 @@ def _synthetic(cache: Path, say: Message) -> Acquired:
     found = _verified(folder)
     if found is not None:
         return found
-    with registry.lock(
-        cache, "data-synthetic", lambda: say("waiting for another process that makes the data")
-    ):
+    with registry.lock(cache, "data-synthetic", lambda: say("waiting for another process that makes the data")):
         found = _verified(folder)
         if found is not None:
             return found
@@ -258,9 +251,7 @@ def _verified(folder: Path) -> Acquired | None:
     """Return the data set in a folder, or None when it is missing, half written or altered."""
     try:
         document = json.loads((folder / _SOURCE).read_text(encoding="utf-8"))
-        hashes = {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (_INTERACTIONS, _ITEMS)
-        }
+        hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (_INTERACTIONS, _ITEMS)}
         if hashes != document["sha256"]:
             return None
         # The MovieLens sources may word the catalogue differently, so it is part of the hash too.

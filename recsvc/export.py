@@ -67,9 +67,7 @@ def run(
     return items, scores, user
 
 
-def check(
-    model: SasRec, path: Path, histories: NDArray[np.int64], k: int = 20, tolerance: float = 1e-3
-) -> None:
+def check(model: SasRec, path: Path, histories: NDArray[np.int64], k: int = 20, tolerance: float = 1e-3) -> None:
     """Compare the file with the model on left-padded histories [users, length]; raises `ExportError`."""
     items, scores, _ = run(path, histories, histories, k)
     expected = scores_of(model, histories)

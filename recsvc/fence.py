@@ -35,8 +35,8 @@ Why an acknowledged event is not lost when the other region takes over. A promot
 leader: s_down at the witness (quorum 1), or at both regional Sentinels (quorum 2). The first ends the
 witness's confirmation of A before the promotion, the second that of A's own Sentinel (rule 2; a Sentinel that
 is behind cannot have marked us down, it does not know us as master). Rule 3 covers a failover forced at the
-witness: B leaves A's replica list only after the witness has begun, so no word asked later confirms A (force none before
-a replica that came back has confirmed something: until then A still goes by older words). What
+witness: B leaves A's replica list only after the witness has begun, so no word asked later confirms A (force none
+before a replica that came back has confirmed something: until then A still goes by older words). What
 no rule can cover are two losses in a row (the replica is cut off, A rightly goes on alone, then A dies), and
 a Sentinel's memory of another's "down", kept for 5 s: both can promote a store that misses what A
 acknowledged alone. Nor does it cover failovers forced at a regional Sentinel: force them at the witness.
@@ -259,9 +259,7 @@ def _is_behind(word: Word, view: View) -> bool:
     if view.witness is None:
         return False
     known = view.witness.word
-    return word.config_epoch < known.config_epoch or (
-        known.promoted and word.config_epoch <= known.config_epoch
-    )
+    return word.config_epoch < known.config_epoch or (known.promoted and word.config_epoch <= known.config_epoch)
 
 
 def _lacking_permission(view: View, gone_since_ns: int, now_ns: int) -> str | None:

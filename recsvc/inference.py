@@ -101,9 +101,7 @@ class Batcher:
         if not batch:
             return
         self._observe(len(batch))
-        running = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._run, [job for job, _, _ in batch]
-        )
+        running = asyncio.get_running_loop().run_in_executor(self._thread, self._run, [job for job, _, _ in batch])
         running.add_done_callback(lambda done: self._finish(batch, done))
 
     def _next_batch(self) -> list[_Queued]:
@@ -120,8 +118,7 @@ class Batcher:
         outputs, accelerator = self._accelerator.run(collate(jobs))
         items, scores, users = outputs["items"], outputs["scores"], outputs["user"]
         return [
-            Ranking(items[row, : job.k], scores[row, : job.k], users[row], accelerator)
-            for row, job in enumerate(jobs)
+            Ranking(items[row, : job.k], scores[row, : job.k], users[row], accelerator) for row, job in enumerate(jobs)
         ]
 
     def _finish(self, batch: list[_Queued], done: asyncio.Future[list[Ranking]]) -> None:

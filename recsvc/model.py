@@ -64,10 +64,7 @@ class Block(nn.Module):
         batch, length, d = states.shape
         split = self.query_key_value(states).view(batch, length, 3, self.heads, d // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
-        likeness = (
-            query @ key.transpose(-2, -1) * (d // self.heads) ** -0.5
-            + self.distance_bias[:, distances(length)]
-        )
+        likeness = query @ key.transpose(-2, -1) * (d // self.heads) ** -0.5 + self.distance_bias[:, distances(length)]
         weights = likeness.masked_fill(~visible, -torch.inf).softmax(dim=-1)
         mixed = self.drop(weights) @ value
         attended: Tensor = self.attention_out(mixed.transpose(1, 2).reshape(batch, length, d))

@@ -200,9 +200,7 @@ def _pip_download(folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise SourceError(f"{WHEEL}: pip took more than {error.timeout:.0f} s") from error
     if done.returncode != 0:
-        lines = [
-            line for line in done.stderr.splitlines() if line.startswith("ERROR")
-        ] or done.stderr.splitlines()
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
         raise SourceError(f"{WHEEL}: pip could not download it ({lines[-1] if lines else 'no message'})")
 
 

@@ -85,15 +85,9 @@ def _answer(prepared: Prepared) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m recsvc.prepare", description="Make or find the model bundle."
-    )
-    parser.add_argument(
-        "--cache", type=Path, required=True, help="folder for data and bundles; made if missing"
-    )
-    parser.add_argument(
-        "--data", choices=("auto", "ml-100k", "synthetic"), default="auto", help="default: %(default)s"
-    )
+    parser = argparse.ArgumentParser(prog="python -m recsvc.prepare", description="Make or find the model bundle.")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for data and bundles; made if missing")
+    parser.add_argument("--data", choices=("auto", "ml-100k", "synthetic"), default="auto", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the training (default: %(default)s)")
     parser.add_argument("--progress", choices=("lines", "bar"), default="lines", help="default: %(default)s")
     return parser

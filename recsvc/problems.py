@@ -41,9 +41,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     ``retry_after_s`` (whole seconds) becomes the Retry-After header.
     """
 
-    def __init__(
-        self, status: int, kind: str, detail: str, *, retry_after_s: int | None = None, **more: Any
-    ) -> None:
+    def __init__(self, status: int, kind: str, detail: str, *, retry_after_s: int | None = None, **more: Any) -> None:
         super().__init__(detail)
         self.status, self.kind, self.detail, self.retry_after_s, self.more = (
             status,

@@ -60,9 +60,7 @@ class _Wire(asyncio.Protocol):
     def __init__(self) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.pending: deque[_Pipeline] = deque()
-        self._reader = hiredis.Reader(
-            protocolError=ProtocolError, replyError=ReplyError, notEnoughData=_NOT_YET
-        )
+        self._reader = hiredis.Reader(protocolError=ProtocolError, replyError=ReplyError, notEnoughData=_NOT_YET)
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

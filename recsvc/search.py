@@ -43,9 +43,7 @@ class SearchIndex:
         documents = [words(" ".join((item.title, *item.genres, str(item.year or "")))) for item in items]
         self._bm25.index(documents, show_progress=False)
 
-    def rank(
-        self, query: str, user: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def rank(self, query: str, user: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return catalogue indices (1 to N) and scores of the best ``k`` matches, best first; maybe fewer.
 
         ``user`` float32 [d] is the model's vector for the user.

@@ -88,21 +88,15 @@ def read_arguments(argv: Sequence[str] | None) -> Settings:
     parser.add_argument("--region", required=True)
     parser.add_argument("--node", required=True, help="e.g. primary/node-1")
     parser.add_argument("--bundle", type=Path, required=True, help="directory made by recsvc.prepare")
-    parser.add_argument(
-        "--store", type=_address, required=True, metavar="IP:PORT", help="the region's own Valkey"
-    )
+    parser.add_argument("--store", type=_address, required=True, metavar="IP:PORT", help="the region's own Valkey")
     parser.add_argument("--sentinels", type=_sentinels, default={}, metavar="own=IP:PORT,witness=IP:PORT,...")
     parser.add_argument("--master-name", default="recdr")
-    parser.add_argument(
-        "--replication", type=Replication, choices=list(Replication), default=Replication.SEMISYNC
-    )
+    parser.add_argument("--replication", type=Replication, choices=list(Replication), default=Replication.SEMISYNC)
     parser.add_argument("--accelerator", choices=["auto", "cuda", "cpu", "simulated"], default="auto")
     parser.add_argument("--key-file", type=Path, required=True, help="secret that user ids are hashed with")
     parser.add_argument("--threads", type=int, default=1, help="onnxruntime's threads (nodes share cores)")
     parser.add_argument("--max-queue", type=int, default=256, help="requests that may wait for the model")
-    parser.add_argument(
-        "--deadline-s", type=float, default=1.0, help="seconds a request may wait for the model"
-    )
+    parser.add_argument("--deadline-s", type=float, default=1.0, help="seconds a request may wait for the model")
     return Settings(**vars(parser.parse_args(argv)))
 
 

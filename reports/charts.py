@@ -113,9 +113,7 @@ class _Frame:
         plot.background_fill_color = plot.border_fill_color = plot.outline_line_color = None
         plot.xgrid.grid_line_color = None
         plot.ygrid.grid_line_alpha = 0.5
-        plot.xaxis.axis_label = (
-            "seconds since the fault" if self.trial.clock.injected else "seconds since the start"
-        )
+        plot.xaxis.axis_label = "seconds since the fault" if self.trial.clock.injected else "seconds since the start"
         self._mark(plot)
         return plot
 
@@ -157,8 +155,7 @@ def draw(trial: Trial, baseline: dict[str, Any]) -> Drawing | None:
         drawn += [] if quality is None else [quality]
     document, roots = _document([plot for plot, _ in drawn])
     charts = tuple(
-        Chart(root, c.title, c.note, c.described, c.keys, c.height)
-        for root, (_, c) in zip(roots, drawn, strict=True)
+        Chart(root, c.title, c.note, c.described, c.keys, c.height) for root, (_, c) in zip(roots, drawn, strict=True)
     )
     return Drawing(document, charts)
 
@@ -208,9 +205,7 @@ def _bars(trial: Trial) -> list[tuple[str, float, float, str, str, str]]:
         return []
     end = at.s(at.end)
     healed = end if at.healed is None else at.s(at.healed)
-    bars = [
-        ("fault", 0.0, healed, FAULT_COLOUR, " ", f"{healed:.1f} s" + ("" if at.healed else ", not healed"))
-    ]
+    bars = [("fault", 0.0, healed, FAULT_COLOUR, " ", f"{healed:.1f} s" + ("" if at.healed else ", not healed"))]
     for row, name, colour, hatch in (
         ("reads", "rto_read_s", FAILED_COLOUR["reads"], "/"),
         ("writes", "rto_write_s", FAILED_COLOUR["writes"], "x"),
@@ -266,9 +261,7 @@ def _moments(plot: Any, trial: Trial, width_s: float) -> None:
         padding=3,
         anchor="center_left",
     )
-    plot.add_tools(
-        HoverTool(renderers=[stamps], tooltips=f'<div style="color: {_INK}"><b>@n</b> @label</div>')
-    )
+    plot.add_tools(HoverTool(renderers=[stamps], tooltips=f'<div style="color: {_INK}"><b>@n</b> @label</div>'))
 
 
 def _throughput(frame: _Frame) -> _Drawn:
@@ -357,9 +350,7 @@ def _failures(frame: _Frame) -> _Drawn:
         # Drawn only beside what failed: a line along zero would look like something.
         columns[f"{name}_outline"] = np.where(_beside(values > 0), base, np.nan)
         hatch = "x" if name == "writes" else " "
-        keys.append(
-            Key(f"failed {name}", f"failed_{name}", FAILED_COLOUR[name], "cross" if hatch == "x" else "plain")
-        )
+        keys.append(Key(f"failed {name}", f"failed_{name}", FAILED_COLOUR[name], "cross" if hatch == "x" else "plain"))
         tips.append((name, f"@{name}"))
     source = ColumnDataSource(_rounded(columns))
     for name in counts:
@@ -387,9 +378,7 @@ def _failures(frame: _Frame) -> _Drawn:
     _hover(plot, line, tips)
     bad = requests.failed
     reads, writes = int((bad & ~requests.write).sum()), int((bad & requests.write).sum())
-    worst = (
-        "" if grid.group == 1 else f"; a point shows the worst {grid.fine_s:g} s of its {grid.shown_s:g} s"
-    )
+    worst = "" if grid.group == 1 else f"; a point shows the worst {grid.fine_s:g} s of its {grid.shown_s:g} s"
     sent = int(requests.sent.sum())
     said = f"{wording.count(reads, 'read')} and {wording.count(writes, 'write')} failed, of {sent:,} requests"
     if sent < len(requests):
@@ -425,9 +414,7 @@ def _latency(frame: _Frame) -> _Drawn:
         marker = ("circle", "square", "triangle", "diamond", "plus")[code % 5]
         for quantile, dash, width in (("p50", "solid", 1.6), ("p99", (4, 2), 1.3)):
             name_ = f"{quantile}_{code}"
-            plot.line(
-                "x", quantile, source=source, name=name_, color=colour, line_width=width, line_dash=dash
-            )
+            plot.line("x", quantile, source=source, name=name_, color=colour, line_width=width, line_dash=dash)
             keys.append(Key(f"{name} {quantile}", name_, colour, "solid" if quantile == "p50" else "dashed"))
         plot.scatter("x", "p99", source=source, name=f"p99_{code}", color=colour, size=3, marker=marker)
         line = plot.line("x", "p99", source=source, line_alpha=0)
@@ -454,14 +441,8 @@ def _describe_latency(trial: Trial) -> str:
         own = took[(good.due >= a) & (good.due < b)]
         if len(own):
             p50, p99 = np.quantile(own, [0.5, 0.99], method="higher")
-            parts.append(
-                f"p50 {wording.figure(float(p50), 'ms')}, p99 {wording.figure(float(p99), 'ms')} {phase}"
-            )
-    return (
-        "Latency of successful answers over time, log scale. "
-        + ("; ".join(parts) or "None was answered")
-        + "."
-    )
+            parts.append(f"p50 {wording.figure(float(p50), 'ms')}, p99 {wording.figure(float(p99), 'ms')} {phase}")
+    return "Latency of successful answers over time, log scale. " + ("; ".join(parts) or "None was answered") + "."
 
 
 def _recall(frame: _Frame, baseline: dict[str, Any]) -> _Drawn | None:
@@ -486,9 +467,7 @@ def _recall(frame: _Frame, baseline: dict[str, Any]) -> _Drawn | None:
     line = plot.line("x", "recall", source=source, name="recall", color=REGION_COLOURS[3], line_width=1.8)
     whole = m.baseline if m is not None else None
     if whole is not None:
-        plot.add_layout(
-            Span(location=whole, dimension="width", line_color=GREY, line_dash="dotted", line_width=1.4)
-        )
+        plot.add_layout(Span(location=whole, dimension="width", line_color=GREY, line_dash="dotted", line_width=1.4))
         keys.append(Key(f"baseline over all users ({whole:.3f})", "", GREY, "dotted"))
     top = float(np.nanmax(np.concatenate([found.value, [whole or 0.0]])))
     plot.y_range = Range1d(start=0, end=min(1.05, max(top * 1.3, 0.1)))
@@ -509,9 +488,7 @@ def _describe_recall(m: Measured | None, most: int) -> str:
     if m is None or m.value is None:
         return f"Rolling recall over time, up to {most} users a point."
     base = "" if m.baseline is None else f"; in the baseline {m.baseline:.3f}"
-    return (
-        f"Rolling recall over time, up to {most} users a point. {wording.label(m.name)} {m.value:.3f}{base}."
-    )
+    return f"Rolling recall over time, up to {most} users a point. {wording.label(m.name)} {m.value:.3f}{base}."
 
 
 def _region_colour(code: int) -> str:
@@ -559,9 +536,7 @@ def _renumber(value: Any, ids: dict[str, str]) -> Any:
     """Replace Bokeh's ids by their order of appearance."""
     if isinstance(value, dict):
         return {
-            key: ids.setdefault(item, f"r{len(ids)}")
-            if key == "id" and isinstance(item, str)
-            else _renumber(item, ids)
+            key: ids.setdefault(item, f"r{len(ids)}") if key == "id" and isinstance(item, str) else _renumber(item, ids)
             for key, item in value.items()
         }
     return [_renumber(item, ids) for item in value] if isinstance(value, list) else value

@@ -152,10 +152,7 @@ def read(run_dir: Path) -> Facts:
     verdict = _json(run_dir / "verdict.json", "the run was not judged", missing)
     _check_schema(meta, missing)
     events = _events(run_dir / "events.jsonl", missing)
-    requests = (
-        _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", missing)
-        or _no_requests()
-    )
+    requests = _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", missing) or _no_requests()
     found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
     drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
     about = cleaning.mapping(meta.get("drill"))
@@ -202,9 +199,7 @@ def _json(path: Path, so: str, missing: list[str]) -> dict[str, Any]:
 def _check_schema(meta: dict[str, Any], missing: list[str]) -> None:
     version = cleaning.number(meta.get("schema_version"))
     if version is not None and version > _READABLE_SCHEMA:
-        missing.append(
-            f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: more may be in it."
-        )
+        missing.append(f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: more may be in it.")
 
 
 def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[str]) -> _T | None:
@@ -269,9 +264,7 @@ def _stopped(events: list[Event]) -> str:
         if event.kind == "interrupted":
             return f"The run was interrupted ({cleaning.text(event.data.get('signal') or 'by a signal')})."
         if event.kind == "abort":
-            return (
-                f"The run was aborted: {cleaning.text(event.data.get('reason') or 'no reason was recorded')}."
-            )
+            return f"The run was aborted: {cleaning.text(event.data.get('reason') or 'no reason was recorded')}."
     return ""
 
 
@@ -371,9 +364,7 @@ def _journal(run_dir: Path, number: int) -> dict[str, Any]:
 
 
 def _activities(journal: dict[str, Any]) -> list[Activity]:
-    runs = [
-        cleaning.mapping(r) for part in ("run", "rollbacks") for r in cleaning.sequence(journal.get(part))
-    ]
+    runs = [cleaning.mapping(r) for part in ("run", "rollbacks") for r in cleaning.sequence(journal.get(part))]
     out = []
     for run in runs:
         activity = cleaning.mapping(run.get("activity"))

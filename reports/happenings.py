@@ -170,13 +170,9 @@ def sightings(events: list[Event], at: Clock) -> list[Sighting]:
         data = event.data
         fault = cleaning.text(data.get("fault") or "the fault")
         if event.kind == "fault.effect":
-            out.append(
-                Sighting(at.s(event.t), f"Effect of {fault}", data.get("observed") is True, _evidence(data))
-            )
+            out.append(Sighting(at.s(event.t), f"Effect of {fault}", data.get("observed") is True, _evidence(data)))
         elif event.kind == "heal.confirmed":
-            out.append(
-                Sighting(at.s(event.t), f"Healing of {fault}", data.get("confirmed") is True, _evidence(data))
-            )
+            out.append(Sighting(at.s(event.t), f"Healing of {fault}", data.get("confirmed") is True, _evidence(data)))
         elif event.kind == "edge.server":
             why = cleaning.text(data.get("why") or "HAProxy's own log")
             who = cleaning.text(data.get("node") or data.get("server") or "a server")
@@ -215,19 +211,13 @@ def fault_uses(events: list[Event]) -> list[FaultUse]:
 def _fault_use(data: dict[str, Any]) -> FaultUse:
     raw = data.get("fidelity")
     said = cleaning.mapping(raw)
-    kind = (
-        raw
-        if isinstance(raw, str)
-        else said.get("kind") or said.get("level") or said.get("name") or "not stated"
-    )
+    kind = raw if isinstance(raw, str) else said.get("kind") or said.get("level") or said.get("name") or "not stated"
     return FaultUse(
         fault=cleaning.text(data.get("fault") or "not named"),
         arguments=_fields(cleaning.mapping(data.get("arguments"))),
         kind=cleaning.text(kind),
         certifies=_listed(said.get("certifies")),
-        does_not_certify=_listed(
-            said.get("does_not_certify") or said.get("not_certified") or said.get("excludes")
-        ),
+        does_not_certify=_listed(said.get("does_not_certify") or said.get("not_certified") or said.get("excludes")),
     )
 
 

@@ -76,8 +76,7 @@ def render(facts: Facts) -> str:
 
 def _policy(scripts: list[str]) -> str:
     hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-        for script in scripts
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
     )
     # Bokeh styles its shadow roots with style elements, and draws hatches through data: images.
     return (
@@ -196,10 +195,7 @@ def _environment_rows(facts: Facts) -> dict[str, list[Row]]:
         "Seeds": meta.get("seeds"),
         "Versions": meta.get("versions"),
     }
-    groups = {
-        name: _rows(value if isinstance(value, dict) else {name.lower(): value})
-        for name, value in parts.items()
-    }
+    groups = {name: _rows(value if isinstance(value, dict) else {name.lower(): value}) for name, value in parts.items()}
     deployed = {k: v for k, v in facts.deployed.items() if k not in {"model", "data_source", "synthetic"}}
     groups["Deployed"] = _rows(deployed)
     return {name: rows for name, rows in groups.items() if rows}
@@ -214,9 +210,7 @@ def _reproduce(facts: Facts) -> list[tuple[str, str]]:
     file = shlex.quote(facts.file)
     again = f"recdr drill run {file}" + (f" --seed {seed}" if isinstance(seed, int) else "")
     given = facts.meta.get("command")
-    command = (
-        " ".join(cleaning.text(part) for part in given) if isinstance(given, list) else cleaning.text(given)
-    )
+    command = " ".join(cleaning.text(part) for part in given) if isinstance(given, list) else cleaning.text(given)
     commands = [("Run the drill again, with the same random choices", again)]
     if command and command != again:
         commands.append(("The command of this run", command))
@@ -265,7 +259,4 @@ def _steps(trial: Trial) -> list[tuple[str, list[Step]]]:
 def _waterfall(marks: list[Mark], zero: float) -> list[Step]:
     span = max(marks[-1].t_s - zero, 1e-9)
     ends = [round(100 * (mark.t_s - zero) / span, 2) for mark in marks]
-    return [
-        Step(mark, left, round(end - left, 2))
-        for mark, left, end in zip(marks, [0.0, *ends], ends, strict=False)
-    ]
+    return [Step(mark, left, round(end - left, 2)) for mark, left, end in zip(marks, [0.0, *ends], ends, strict=False)]

@@ -83,9 +83,7 @@ def _objective(facts: Facts, m: Measured) -> _Case:
         if own is not None and len(facts.trials) > 1:
             lines.append(f"{wording.trial_name(trial)}: {wording.measured(own)} {own.outcome}")
     said = f"{message}. {m.reason}" if m.reason else message
-    return _Case(
-        "objectives", f"{m.name} {wording.bound(m)}", m.outcome, said, "\n".join(filter(None, lines))
-    )
+    return _Case("objectives", f"{m.name} {wording.bound(m)}", m.outcome, said, "\n".join(filter(None, lines)))
 
 
 def _seen(trials: list[Trial], name: str, which: str) -> _Case:

@@ -28,9 +28,7 @@ def render(facts: Facts) -> str:
         lines += [f"- and {rest} more, in the report"] if rest > 0 else []
         lines.append("")
     trials = wording.count(len(facts.trials), "trial")
-    lines.append(
-        f"{trials} · run {_escape(facts.run)} · the full report is `report.html` in the run's directory."
-    )
+    lines.append(f"{trials} · run {_escape(facts.run)} · the full report is `report.html` in the run's directory.")
     return "\n".join(lines) + "\n"
 
 
@@ -57,9 +55,7 @@ def _warnings(facts: Facts) -> list[str]:
     if facts.stopped and facts.judged:
         said.append(facts.stopped)
     if facts.synthetic:
-        said.append(
-            "The model was trained on SYNTHETIC data: recall here says nothing about real interactions."
-        )
+        said.append("The model was trained on SYNTHETIC data: recall here says nothing about real interactions.")
     if facts.simulated:
         said.append(f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}: see the report.")
     return [line for warning in said for line in (f"> ⚠️ {_escape(warning)}", "")]

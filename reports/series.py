@@ -133,9 +133,7 @@ def _codes(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
     if not names:
         return np.full(len(column), NOBODY, dtype=np.int64), ()
     found = pc.index_in(column, value_set=pa.array(names))
-    return np.asarray(pc.fill_null(found, NOBODY), dtype=np.int64), tuple(
-        cleaning.text(name) for name in names
-    )
+    return np.asarray(pc.fill_null(found, NOBODY), dtype=np.int64), tuple(cleaning.text(name) for name in names)
 
 
 @dataclass(frozen=True)
@@ -169,9 +167,7 @@ class Bins:
     def at_least(self, seconds: float) -> Bins:
         """The same time in points of ``seconds`` or more."""
         group = self.group * max(1, round(seconds / self.shown_s))
-        return _aligned(
-            self.start, self.start + int(self.fine * self.fine_s * NS), self.zero, self.fine_s, group
-        )
+        return _aligned(self.start, self.start + int(self.fine * self.fine_s * NS), self.zero, self.fine_s, group)
 
     def counts(self, times: Ints) -> Floats:
         return np.bincount(self.of(times), minlength=self.fine).astype(np.float64)
@@ -266,12 +262,8 @@ def recall(requests: Requests, grid: Bins, baseline_hits: dict[str, Any]) -> Rec
     Against it stands what the very same users got in the baseline: who is asked changes with time, and that
     alone moves recall by more than a failover may.
     """
-    asked = requests.where(
-        requests.quality & requests.ok & ~np.isnan(requests.hits) & (requests.expected > 0)
-    )
-    base = np.array(
-        [cleaning.number(baseline_hits.get(i or "")) for i in asked.ids.to_pylist()], dtype=np.float64
-    )
+    asked = requests.where(requests.quality & requests.ok & ~np.isnan(requests.hits) & (requests.expected > 0))
+    base = np.array([cleaning.number(baseline_hits.get(i or "")) for i in asked.ids.to_pylist()], dtype=np.float64)
     ends = np.asarray(grid.left_s + grid.shown_s)
     due_s = (asked.due - grid.zero) / NS
     order = np.argsort(due_s, kind="stable")

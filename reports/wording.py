@@ -43,9 +43,7 @@ def label(name: str) -> str:
     if name in LABELS:
         return LABELS[name]
     kind, _, k = name.rpartition("_at_")
-    return (
-        f"{kind.upper() if kind == 'ndcg' else kind.capitalize()}@{k}" if kind in {"recall", "ndcg"} else name
-    )
+    return f"{kind.upper() if kind == 'ndcg' else kind.capitalize()}@{k}" if kind in {"recall", "ndcg"} else name
 
 
 def figure(value: float | None, unit: str, resolution: float | None = None) -> str:
@@ -131,9 +129,7 @@ def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
 
 def objective(m: Measured) -> str:
     """The bound in words, with the phase it holds for and what a ratio comes to."""
-    ratio = next(
-        (limit for _, limit, _, kind in _bounds(m) if kind == "ratio" and m.baseline is not None), None
-    )
+    ratio = next((limit for _, limit, _, kind in _bounds(m) if kind == "ratio" and m.baseline is not None), None)
     return bound(m) if ratio is None else f"{bound(m)} (= {figure(ratio, m.unit)})"
 
 
@@ -142,9 +138,7 @@ def bound(m: Measured) -> str:
     parts = []
     for direction, limit, written, kind in _bounds(m):
         words = "at most" if direction == "max" else "at least"
-        parts.append(
-            f"{words} {written:g} × baseline" if kind == "ratio" else f"{words} {figure(limit, m.unit)}"
-        )
+        parts.append(f"{words} {written:g} × baseline" if kind == "ratio" else f"{words} {figure(limit, m.unit)}")
     phase = m.objective.get("phase")
     if isinstance(phase, str):
         parts.append(PHASES.get(phase, phase))
@@ -155,9 +149,7 @@ def margin(m: Measured) -> str:
     """How far the value is from its tightest bound; empty where either is unknown."""
     if m.value is None or (m.possible is not None and m.outcome == "UNKNOWN"):
         return ""
-    room = [
-        limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in _bounds(m)
-    ]
+    room = [limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in _bounds(m)]
     if not room or room != [r for r in room if r == r]:  # noqa: PLR0124 - a NaN limit: no baseline to hold it against
         return ""
     tightest = min(room)
@@ -182,14 +174,10 @@ def sentence(facts: Facts) -> str:
         missed = [m for m in judged if m.outcome == "FAIL"]
         if not missed:
             return _stop(facts.reasons[0]) if facts.reasons else "The drill failed; no reason was recorded."
-        named = "; ".join(
-            f"{label(m.name).lower()}: {measured(m)} (allowed {objective(m)})" for m in missed[:3]
-        )
+        named = "; ".join(f"{label(m.name).lower()}: {measured(m)} (allowed {objective(m)})" for m in missed[:3])
         more = f"; and {len(missed) - 3} more" if len(missed) > 3 else ""
         was = "was" if len(missed) == 1 else "were"
-        return (
-            f"{len(missed)} of {len(judged)} objective{'s' * (len(judged) != 1)} {was} missed: {named}{more}."
-        )
+        return f"{len(missed)} of {len(judged)} objective{'s' * (len(judged) != 1)} {was} missed: {named}{more}."
     why = facts.reasons[0] if facts.reasons else "no reason was recorded"
     return f"This drill shows nothing either way: {_stop(why)}"
 
@@ -205,9 +193,7 @@ def _harm(facts: Facts) -> str:
     for name, who in (("rto_read_s", "reads"), ("rto_write_s", "writes")):
         m = by_name.get(name)
         if m is not None and m.value is not None:
-            parts.append(
-                f"{who} were disturbed for {measured(m)}" if m.value else f"no disturbance of {who} was seen"
-            )
+            parts.append(f"{who} were disturbed for {measured(m)}" if m.value else f"no disturbance of {who} was seen")
     lost = by_name.get("rpo_events")
     if lost is not None and lost.value is not None:
         gone = "no acknowledged event was" if not lost.value else f"{measured(lost)} acknowledged events were"

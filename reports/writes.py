@@ -74,9 +74,7 @@ def account(
     events = requests.where(requests.write & requests.sent)
     named = [(event, bool(ok)) for event, ok in zip(events.ids.to_pylist(), events.ok, strict=True) if event]
     ids = _Ids({event for event, _ in named}, {event for event, ok in named if ok}, ever_sent)
-    here = {
-        name: int((events.ok & (events.region == code)).sum()) for code, name in enumerate(events.regions)
-    }
+    here = {name: int((events.ok & (events.region == code)).sum()) for code, name in enumerate(events.regions)}
     anywhere = {event for log in found.values() for event in log}
     twice = {event for log in found.values() for event, count in log.items() if count > 1}
     not_found = sorted(ids.acked - anywhere)
@@ -130,6 +128,4 @@ def _region(name: str, here: int, log: dict[str, int], ids: _Ids) -> Region:
 
 def sent_ids(requests: Requests) -> set[str]:
     """Ids of every event sent in the run, answered or not."""
-    return {
-        event for event in requests.where(requests.write & requests.sent).ids.to_pylist() if event is not None
-    }
+    return {event for event in requests.where(requests.write & requests.sent).ids.to_pylist() if event is not None}

@@ -31,9 +31,7 @@ def bundle_path() -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab(
-    namespaces_allowed: None, bundle_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LocalTarget]:
+def lab(namespaces_allowed: None, bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTarget]:
     """A whole lab with a simulated accelerator; it dies with the test process whatever happens."""
     target = LocalTarget(tmp_path_factory.mktemp("lab"), bundle_path)
     target.deploy(Topology(accelerator="simulated"))

@@ -82,9 +82,7 @@ def test_failover_passes_and_judging_a_copy_gives_the_same_document(recdr: Recdr
 
 
 def test_an_objective_that_cannot_be_met_fails_and_says_why(recdr: Recdr, tmp_path: Path) -> None:
-    drill = changed(
-        "failover.yaml", tmp_path / "hard.yaml", rto_read_s={"max": 0.001}, recall_at_20={"min": 0.99}
-    )
+    drill = changed("failover.yaml", tmp_path / "hard.yaml", rto_read_s={"max": 0.001}, recall_at_20={"min": 0.99})
     answer = recdr("drill", "run", str(drill))
     assert answer.returncode == 1, told(answer)
     assert "rto_read_s" in answer.stderr
@@ -183,9 +181,7 @@ def test_heal_restores_a_lab_after_kill_nine(
     assert "healed: region_loss" in healed.stdout
     state = json.loads(recdr("status", "--json").stdout)
     assert state["healthy"], state
-    assert all(
-        node["store_role"] == "master" for name, node in state["nodes"].items() if name.startswith("primary/")
-    )
+    assert all(node["store_role"] == "master" for name, node in state["nodes"].items() if name.startswith("primary/"))
     down = recdr("down")
     assert down.returncode == 0, told(down)
     assert gone_within(environment["RECDR_HOME"], 5.0) == []

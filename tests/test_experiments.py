@@ -99,9 +99,7 @@ def test_noop_announces_that_unknown_is_right() -> None:
 
 def test_the_reference_is_complete_and_its_first_example_is_right(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "drills.md").read_text()
-    names = [
-        setting.name for section in (Settings, ProbeRates, Recovery, Guard) for setting in settings(section)
-    ]
+    names = [setting.name for section in (Settings, ProbeRates, Recovery, Guard) for setting in settings(section)]
     missing = [name for name in (*names, *FAULTS, *MEASURES) if name not in text]
     assert missing == []
     example = tmp_path / "example.yaml"

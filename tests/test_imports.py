@@ -68,9 +68,7 @@ def test_drills_and_recsvc_meet_only_in_the_bundle(path: Path) -> None:
 
 
 def test_only_chaos_imports_chaoslib() -> None:
-    assert {name_of(p) for p in FILES if any(m.startswith("chaoslib") for m in imports(p))} == {
-        "drills/chaos.py"
-    }
+    assert {name_of(p) for p in FILES if any(m.startswith("chaoslib") for m in imports(p))} == {"drills/chaos.py"}
 
 
 def test_only_the_local_target_knows_namespaces() -> None:
@@ -87,8 +85,6 @@ def test_serving_and_the_command_line_never_import_torch(module: str) -> None:
 
 def test_pid_one_of_a_lab_has_one_thread() -> None:
     """A process with threads may not enter a user namespace."""
-    script = (
-        "import threading, drills.targets.local.lab; import os; print(len(os.listdir('/proc/self/task')))"
-    )
+    script = "import threading, drills.targets.local.lab; import os; print(len(os.listdir('/proc/self/task')))"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "1"

@@ -182,9 +182,7 @@ method:
 
 
 def test_an_activity_can_refer_to_a_fault_by_name(file: Path) -> None:
-    drill = load(
-        written(file, edited("    pauses: {after: 10}\n", "    pauses: {after: 10}\n  - ref: lose\n"))
-    )
+    drill = load(written(file, edited("    pauses: {after: 10}\n", "    pauses: {after: 10}\n  - ref: lose\n")))
     assert [use.line for use in drill.faults()] == [14, 26]
 
 
@@ -209,9 +207,7 @@ def test_json_is_read_too(tmp_path: Path) -> None:
     assert load(path).objectives == load(written(tmp_path / "drill.yaml", DRILL)).objectives
 
 
-def test_a_value_from_the_environment_is_checked_when_it_is_there(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_value_from_the_environment_is_checked_when_it_is_there(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = with_variants().replace("  lost: primary\n", "  lost: {type: env, key: LOST_REGION}\n")
     monkeypatch.delenv("LOST_REGION", raising=False)
     assert load(written(file, text)).faults()[0].arguments == {"region": "${lost}"}
@@ -419,9 +415,7 @@ def test_arguments_are_held_against_the_fault_and_the_topology(
 )
 def test_right_arguments_are_kept(file: Path, fault: str, arguments: dict[str, str]) -> None:
     inline = ", ".join(f'{name}: "{value}"' for name, value in arguments.items())
-    assert load(written(file, edited(METHOD, FAULT % (fault, inline)))).faults() == [
-        FaultUse(fault, arguments, 14)
-    ]
+    assert load(written(file, edited(METHOD, FAULT % (fault, inline)))).faults() == [FaultUse(fault, arguments, 14)]
 
 
 def test_rollbacks_may_heal_what_the_method_injects_and_nothing_else(file: Path) -> None:

@@ -6,20 +6,18 @@ import json
 import math
 import random
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.measures.literal import FAULT, INJECTED_S, event, ns, reads, timeline, usual_events, without, writes
-
 from drills import record
 from drills.measures import Measure
 from drills.record import Event, Timeline
 from drills.spec import Objective
 from drills.verdict import Outcome, Verdict, judge, judge_measure, to_json
+from tests.measures.literal import FAULT, INJECTED_S, event, ns, reads, timeline, usual_events, without, writes
 
 FAST = Objective("rto_read_s", max=1.0)
 LOSSLESS = Objective("rpo_events", max=0)
@@ -71,8 +69,7 @@ def test_a_fault_without_effect_is_unknown_even_if_an_objective_is_violated() ->
         judged = verdict(seen)
         assert (judged.outcome, judged.exit_code) == (Outcome.UNKNOWN, 3)
         assert judged.reasons[0] == (
-            "The fault region_loss (region: primary) was injected but had no observable effect: "
-            "all nodes answer."
+            "The fault region_loss (region: primary) was injected but had no observable effect: all nodes answer."
         )
 
 
@@ -85,8 +82,7 @@ def test_a_fault_without_effect_is_unknown_even_if_an_objective_is_violated() ->
         ),
         (
             without(usual_events(), "fault.injected", "fault.effect"),
-            "The fault region_loss (region: primary) was about to be injected, "
-            "but never reported to be in force.",
+            "The fault region_loss (region: primary) was about to be injected, but never reported to be in force.",
         ),
         (
             without(usual_events(), "fault.intent", "fault.injected", "fault.effect"),

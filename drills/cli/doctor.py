@@ -26,9 +26,7 @@ def doctor(
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         for check in found:
-            mark = (
-                Text("ok", "green") if check.ok else Text("missing", "bold red" if check.needed else "yellow")
-            )
+            mark = Text("ok", "green") if check.ok else Text("missing", "bold red" if check.needed else "yellow")
             table.add_row(mark, check.name, check.found)
             if not check.ok and check.remedy:
                 table.add_row("", "", Text(f"-> {check.remedy}", "bold" if check.needed else "dim"))

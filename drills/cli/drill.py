@@ -37,9 +37,7 @@ def _complete_run(incomplete: str) -> list[str]:
 
 DrillName = Annotated[
     str,
-    typer.Argument(
-        metavar="DRILL", help="A drill file, or the name of a shipped one.", autocompletion=_complete_drill
-    ),
+    typer.Argument(metavar="DRILL", help="A drill file, or the name of a shipped one.", autocompletion=_complete_drill),
 ]
 RunName = Annotated[
     str | None,
@@ -49,9 +47,7 @@ RunName = Annotated[
         autocompletion=_complete_run,
     ),
 ]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
 
 
 @app.command("list")
@@ -59,9 +55,7 @@ def list_(as_json: AsJson = False) -> None:
     """List the drills that come with recdr."""
     drills = [spec.load(path) for path in spec.shipped()]
     if as_json:
-        rows = [
-            {"name": d.path.name, "title": d.title, "tags": list(d.tags), "path": str(d.path)} for d in drills
-        ]
+        rows = [{"name": d.path.name, "title": d.title, "tags": list(d.tags), "path": str(d.path)} for d in drills]
         OUT.print_json(json.dumps(rows))
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -86,9 +80,7 @@ def show(name: DrillName) -> None:
 def validate(
     names: Annotated[
         list[str],
-        typer.Argument(
-            metavar="DRILL...", help="Drill files or shipped names.", autocompletion=_complete_drill
-        ),
+        typer.Argument(metavar="DRILL...", help="Drill files or shipped names.", autocompletion=_complete_drill),
     ],
 ) -> None:
     """Check drill files without deploying anything; exits 2 at the first mistake."""
@@ -119,12 +111,8 @@ def run(
         Path | None,
         typer.Option(help="Where run directories go; default: .recdr/runs.", metavar="DIR", file_okay=False),
     ] = None,
-    ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")
-    ] = False,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")
-    ] = 0,
+    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
 ) -> None:
     """Run a drill: deploy, break, measure, heal, judge, report.
 

@@ -18,9 +18,7 @@ from drills.targets.local.target import LocalTarget
 from drills.targets.opening import choose_accelerator, exclusive, standing, standing_dir
 from drills.targets.opening import down as end
 
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
 
 
 def up(
@@ -28,9 +26,7 @@ def up(
     standby_nodes: Annotated[int, typer.Option(min=1, max=16, help="Nodes of the standby region.")] = 2,
     replication: Annotated[str, typer.Option(help="async, semisync or sync.", metavar="MODE")] = "semisync",
     accelerator: Annotated[str, typer.Option(help="auto, cuda, cpu or simulated.", metavar="KIND")] = "auto",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")
-    ] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Deploy a lab that stays: two regions and an edge, for drills and for looking around. End it with recdr down."""
@@ -52,18 +48,14 @@ def up(
         lab = LocalTarget(standing_dir(), bundle, ephemeral=False, port=port, progress=lines.progress)
         deployment = lab.deploy(topology)
     if as_json:
-        OUT.print_json(
-            json.dumps({"edge_url": deployment.edge_url, "nodes": deployment.nodes, **deployment.about})
-        )
+        OUT.print_json(json.dumps({"edge_url": deployment.edge_url, "nodes": deployment.nodes, **deployment.about}))
         return
     OUT.print(f"The lab is up: {deployment.edge_url} (deployed in {deployment.about['deploy_seconds']} s)")
-    OUT.print(
-        f"""Try: curl -s {deployment.edge_url}/v1/recommend -d '{{"user": "196", "k": 5}}'""", soft_wrap=True
-    )
+    OUT.print(f"""Try: curl -s {deployment.edge_url}/v1/recommend -d '{{"user": "196", "k": 5}}'""", soft_wrap=True)
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show the lab that is up: nodes, accelerators, master, what is broken. Exits 1 if something is, 3 if none is up."""
+    """Show the lab that is up: nodes, accelerators, master, what is broken. Exits 1 if something is, 3 if no lab."""
     lab = standing()
     if lab is None:
         if as_json:
@@ -73,9 +65,7 @@ def status(as_json: AsJson = False) -> None:
         raise typer.Exit(EXIT_UNKNOWN)
     state = lab.status()
     nodes = {node: lab.observe(node) for region in REGIONS for node in lab.nodes_of(region)}
-    healthy = all((seen or {}).get("ready") for seen in nodes.values()) and not (
-        state["cuts"] or state["lost"]
-    )
+    healthy = all((seen or {}).get("ready") for seen in nodes.values()) and not (state["cuts"] or state["lost"])
     if as_json:
         document = {
             "up": True,
@@ -91,12 +81,8 @@ def status(as_json: AsJson = False) -> None:
         raise typer.Exit(EXIT_FAIL)
 
 
-def _print_status(
-    lab: LocalTarget, state: dict[str, list[str]], nodes: dict[str, dict[str, object] | None]
-) -> None:
-    OUT.print(
-        f"edge      {lab.deployment.edge_url}   PID 1 of the lab: {lab.deployment.about.get('pid_one')}"
-    )
+def _print_status(lab: LocalTarget, state: dict[str, list[str]], nodes: dict[str, dict[str, object] | None]) -> None:
+    OUT.print(f"edge      {lab.deployment.edge_url}   PID 1 of the lab: {lab.deployment.about.get('pid_one')}")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("node", "state", "accelerator", "store", "takes writes"):
         table.add_column(name)
@@ -106,9 +92,7 @@ def _print_status(
             continue
         ready = "[green]ready[/green]" if seen.get("ready") else "[yellow]not ready[/yellow]"
         accelerator = f"{seen.get('accelerator')} {seen.get('accelerator_state')}"
-        table.add_row(
-            node, ready, accelerator, str(seen.get("store_role")), "yes" if seen.get("writable") else "no"
-        )
+        table.add_row(node, ready, accelerator, str(seen.get("store_role")), "yes" if seen.get("writable") else "no")
     OUT.print(table)
     broken = [
         *(f"region {region} is lost" for region in state["lost"]),

@@ -18,9 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Reports of recorded runs.")
 def build(
     name: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[RUN]", help="A run's id, its beginning, or its directory; default: the latest."
-        ),
+        typer.Argument(metavar="[RUN]", help="A run's id, its beginning, or its directory; default: the latest."),
     ] = None,
 ) -> None:
     """Write report.html, junit.xml and summary.md of a run again, from its directory alone."""

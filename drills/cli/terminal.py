@@ -38,19 +38,13 @@ def words(event: Event) -> str | None:
             f"deployed in {data.get('deploy_seconds', '?')} s, edge at http://127.0.0.1:{data.get('edge_port')}"
         ),
         "baseline.recorded": lambda: f"baseline from {data.get('recorded_in')}",
-        "trial.started": lambda: (
-            f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else "")
-        ),
+        "trial.started": lambda: f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else ""),
         "load.started": lambda: "users and probes are on",
         "load.stopped": lambda: "users and probes are off",
         "fault.injected": lambda: f"FAULT {fault} {_arguments(data)} ({data['fidelity']['kind']})",
-        "fault.effect": lambda: (
-            ("effect seen: " if data["observed"] else "NO EFFECT seen: ") + data["evidence"]
-        ),
+        "fault.effect": lambda: ("effect seen: " if data["observed"] else "NO EFFECT seen: ") + data["evidence"],
         "fault.healed": lambda: f"healed {fault} {_arguments(data)}",
-        "heal.confirmed": lambda: (
-            ("healing seen: " if data["confirmed"] else "HEALING NOT SEEN: ") + data["evidence"]
-        ),
+        "heal.confirmed": lambda: ("healing seen: " if data["confirmed"] else "HEALING NOT SEEN: ") + data["evidence"],
         "steady.checked": lambda: f"steady state {data['when']}: {'met' if data['met'] else 'NOT met'}",
         "abort": lambda: f"ABORTED: {data['reason']}",
         "interrupted": lambda: f"interrupted by {data['signal']}, healing",
@@ -140,9 +134,7 @@ class Screen:
             head.add_row(name, value)
         broken = Text("nothing", style="green")
         if self._broken:
-            broken = Text(
-                "; ".join(f"{fault}: {state}" for fault, state in self._broken.items()), style="bold red"
-            )
+            broken = Text("; ".join(f"{fault}: {state}" for fault, state in self._broken.items()), style="bold red")
         head.add_row("broken", broken)
         log = Text(
             "\n".join(f"{at:6.1f} s  {line}" for at, line in self._said),
@@ -151,9 +143,7 @@ class Screen:
             no_wrap=True,
         )
         clock = f"{time.monotonic() - self._begin:.0f} s"
-        return Panel(
-            Group(head, Text(""), log), title=escape(self._title), subtitle=clock, title_align="left"
-        )
+        return Panel(Group(head, Text(""), log), title=escape(self._title), subtitle=clock, title_align="left")
 
     def _rates(self) -> list[tuple[str, Text]]:
         glance = self._glance
@@ -162,8 +152,7 @@ class Screen:
         p99 = "-" if glance.p99_ms is None else f"{glance.p99_ms:.0f} ms"
         total = sum(glance.serving.values()) or 1
         serving = (
-            ", ".join(f"{region} {100 * n / total:.0f} %" for region, n in sorted(glance.serving.items()))
-            or "nobody"
+            ", ".join(f"{region} {100 * n / total:.0f} %" for region, n in sorted(glance.serving.items())) or "nobody"
         )
         errors = Text(f"{glance.errors_per_s:.0f}/s", style="bold red" if glance.errors_per_s else "green")
         rates = Text.assemble(f"{glance.requests_per_s:.0f} requests/s   errors ", errors, f"   p99 {p99}")
@@ -202,9 +191,7 @@ def measured(measure: dict[str, Any]) -> str:
 def bound(objective: dict[str, Any]) -> str:
     """``<= 1``, ``>= 0.98 x baseline`` and the like, with the phase where one was named."""
     signs = {"min": ">= {}", "max": "<= {}", "min_ratio": ">= {} x baseline", "max_ratio": "<= {} x baseline"}
-    parts = [
-        text.format(f"{objective[key]:g}") for key, text in signs.items() if objective.get(key) is not None
-    ]
+    parts = [text.format(f"{objective[key]:g}") for key, text in signs.items() if objective.get(key) is not None]
     phase = f" ({objective['phase']})" if objective.get("phase") else ""
     return ", ".join(parts) + phase
 
@@ -212,9 +199,7 @@ def bound(objective: dict[str, Any]) -> str:
 def print_verdict(document: dict[str, Any], console: Console = ERR) -> None:
     """The verdict as people read it at the end of a run."""
     outcome = document["outcome"]
-    console.print(
-        Text.assemble((outcome, STYLES.get(outcome, "")), f"  {document.get('title') or document['drill']}")
-    )
+    console.print(Text.assemble((outcome, STYLES.get(outcome, "")), f"  {document.get('title') or document['drill']}"))
     for reason in document["reasons"]:
         console.print(Text(f"  {reason}"), soft_wrap=True)
     console.print(verdict_table(document))

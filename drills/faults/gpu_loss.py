@@ -22,7 +22,7 @@ class GpuLoss:
         if target.accelerator_layer(self.node, self.layer) == "simulated":
             return Fidelity(
                 "simulated",
-                "that the service notices an accelerator error, answers the request in flight on the CPU and comes back",
+                "that the service notices an accelerator error, answers what is in flight on the CPU and comes back",
                 "anything about a GPU, its driver or CUDA: the error is raised at the execution-provider boundary",
             )
         return Fidelity(

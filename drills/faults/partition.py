@@ -47,9 +47,7 @@ class Partition:
             target.mend(a, b)
 
     def healed(self, target: Partitionable) -> Evidence:
-        silent = [
-            f"{a} to {b}" for a, b in self.pairs() if not (target.reachable(a, b) and target.reachable(b, a))
-        ]
+        silent = [f"{a} to {b}" for a, b in self.pairs() if not (target.reachable(a, b) and target.reachable(b, a))]
         if silent:
             return Evidence(False, f"still no connection: {', '.join(silent)}")
         return Evidence(True, "new connections get through again in both directions")

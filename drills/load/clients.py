@@ -34,8 +34,7 @@ class Audience:
         held_out = bundle.evaluation
         chosen = random.Random(seed).sample(held_out.users, min(evaluation_users, len(held_out.users)))  # noqa: S311
         evaluation = [
-            {"id": f"q{i}", "user": user, "expected": list(held_out.expected[user])}
-            for i, user in enumerate(chosen)
+            {"id": f"q{i}", "user": user, "expected": list(held_out.expected[user])} for i, user in enumerate(chosen)
         ]
         titles = (word for item in bundle.items for word in item.title.lower().split())
         queries = sorted({word for word in titles if len(word) > 3 and word.isalpha()})

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import FastHttpUser, constant_throughput, events, task
 
 from drills.record import Request, RequestWriter
@@ -36,6 +37,10 @@ class Shopper(FastHttpUser):
     wait_time = constant_throughput(CONFIG["rate"] / CONFIG["users"])
     connection_timeout = CONFIG["timeout_s"]
     network_timeout = CONFIG["timeout_s"]
+
+    def on_start(self) -> None:
+        """Users do not arrive in step: without this they would all ask in the same moment, for ever."""
+        gevent.sleep(RANDOM.uniform(0, CONFIG["users"] / CONFIG["rate"]))
 
     @task(_share("recommend"))
     def recommend(self) -> None:

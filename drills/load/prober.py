@@ -157,9 +157,7 @@ class Prober:
 
         Cancelled late, it still accounts for every slot that was due by then.
         """
-        waiting = [
-            (probe.due, position, probe) for position, it in enumerate(probes) if (probe := next(it, None))
-        ]
+        waiting = [(probe.due, position, probe) for position, it in enumerate(probes) if (probe := next(it, None))]
         heapify(waiting)
         try:
             while waiting and (until is None or waiting[0][0] <= until):
@@ -202,9 +200,7 @@ class Prober:
             record = self._record(probe, sent, time.monotonic_ns(), error=kind_of(error))
         self.writer.write(record)
 
-    def _answered(
-        self, probe: Probe, sent: int, done: int, answer: aiohttp.ClientResponse, content: bytes
-    ) -> Request:
+    def _answered(self, probe: Probe, sent: int, done: int, answer: aiohttp.ClientResponse, content: bytes) -> Request:
         failed = answer.status >= 400
         hits = None if failed or probe.question is None else hits_of(content, probe.question, self.config.k)
         if hits is None and probe.question is not None and not failed:

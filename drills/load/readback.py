@@ -30,9 +30,7 @@ def read_back(deployment: Deployment, prefix: str, trial: int, events: EventWrit
             events.write("readback.failed", region=region, why=f"{type(error).__name__}: {error}")
             continue
         events.write("readback.done", region=region, found=len(found))
-        rows += [
-            ReadBack(trial=trial, region=region, id=number, count=n) for number, n in sorted(found.items())
-        ]
+        rows += [ReadBack(trial=trial, region=region, id=number, count=n) for number, n in sorted(found.items())]
     return rows
 
 
@@ -60,9 +58,7 @@ def _log(deployment: Deployment, region: str) -> Iterator[str]:
             answer = client.get("/v1/events", params={"after": cursor, "limit": PAGE})
             answer.raise_for_status()
             if answer.headers.get("X-Recsvc-Region") != region:
-                raise TargetError(
-                    f"asked {region} for its log, {answer.headers.get('X-Recsvc-Region')} answered"
-                )
+                raise TargetError(f"asked {region} for its log, {answer.headers.get('X-Recsvc-Region')} answered")
             page = answer.json()
             yield from (event["id"] for event in page["events"])
             cursor = page["next"]

@@ -66,12 +66,7 @@ def _guarded(name: str, measure: Callable[[], Measure]) -> Measure:
 def _with_baseline(measure: Measure, found: dict[str, Measure]) -> Measure:
     """Hold availability and latency against the same trial's phase before the fault."""
     known = definition(measure.name.partition("@")[0])
-    if (
-        measure.baseline is not None
-        or known is None
-        or not known.allows_ratio
-        or measure.name.startswith("recall")
-    ):
+    if measure.baseline is not None or known is None or not known.allows_ratio or measure.name.startswith("recall"):
         return measure
     before = found.get(key(measure.name.partition("@")[0], "before"))
     if before is None or before.value is None or before.censored or before.possible is not None:

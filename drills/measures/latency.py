@@ -32,11 +32,7 @@ def percentile(timeline: Timeline, settings: Settings, base: str, share: float, 
     Unknown with fewer than 1 / (1 - share) reads, which hold no observation beyond the percentile.
     """
     name, at = key(base, phase), moments(timeline)
-    reads = [
-        r
-        for r in timeline.requests
-        if r.stream == STREAM and r.error != "not_sent" and in_phase(r, phase, at)
-    ]
+    reads = [r for r in timeline.requests if r.stream == STREAM and r.error != "not_sent" and in_phase(r, phase, at)]
     least = math.ceil(round(1 / (1 - share), 6))
     if len(reads) < least:
         return unknown(name, f"Only {len(reads)} probed reads in the phase '{phase}'; {least} are needed.")
@@ -68,13 +64,7 @@ def order_statistic_interval(count: int, share: float, confidence: float = 0.95)
     logs = list(accumulate((math.log(n) for n in range(1, count + 1)), initial=0.0))
     below = list(
         accumulate(
-            math.exp(
-                logs[count]
-                - logs[n]
-                - logs[count - n]
-                + n * math.log(share)
-                + (count - n) * math.log1p(-share)
-            )
+            math.exp(logs[count] - logs[n] - logs[count - n] + n * math.log(share) + (count - n) * math.log1p(-share))
             for n in range(count + 1)
         )
     )
@@ -97,9 +87,7 @@ def _bounds_ms(reads: list[Request], stalls: Stalls, unseen: int) -> tuple[list[
 
 def _reason(fastest: float, value: float, unseen: int) -> str | None:
     if math.isinf(fastest):
-        return (
-            "So many reads failed that this percentile has no answer; the longest answer is its lower bound."
-        )
+        return "So many reads failed that this percentile has no answer; the longest answer is its lower bound."
     if fastest != value:
         return f"The prober was held up ({unseen} probes unseen): the value is the upper end of a range."
     return None

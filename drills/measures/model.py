@@ -46,32 +46,18 @@ class Definition(NamedTuple):
 
 
 MEASURES: dict[str, Definition] = {
-    "rto_read_s": Definition(
-        "s", False, False, False, "time until reads worked again and kept working", True
-    ),
-    "rto_write_s": Definition(
-        "s", False, False, False, "time until writes worked again and kept working", True
-    ),
-    "rto_quality_s": Definition(
-        "s", False, False, False, "time until recommendations were as good as before", True
-    ),
-    "rpo_events": Definition(
-        "events", False, False, False, "number of acknowledged events that a region lost", True
-    ),
+    "rto_read_s": Definition("s", False, False, False, "time until reads worked again and kept working", True),
+    "rto_write_s": Definition("s", False, False, False, "time until writes worked again and kept working", True),
+    "rto_quality_s": Definition("s", False, False, False, "time until recommendations were as good as before", True),
+    "rpo_events": Definition("events", False, False, False, "number of acknowledged events that a region lost", True),
     "rpo_s": Definition("s", False, False, False, "age at the fault of the oldest event lost", True),
-    "duplicated_events": Definition(
-        "events", False, False, False, "number of events stored more than once", True
-    ),
+    "duplicated_events": Definition("events", False, False, False, "number of events stored more than once", True),
     "split_brain_events": Definition(
         "events", False, False, False, "number of events acknowledged by both regions in turn", True
     ),
-    "recall_at_20": Definition(
-        "ratio", True, True, True, "share of held-out items among the first 20 recommended"
-    ),
+    "recall_at_20": Definition("ratio", True, True, True, "share of held-out items among the first 20 recommended"),
     "availability": Definition("ratio", True, True, True, "share of requests that succeeded"),
-    "failed_reads": Definition(
-        "requests", True, False, False, "number of reads that failed as clients saw them", True
-    ),
+    "failed_reads": Definition("requests", True, False, False, "number of reads that failed as clients saw them", True),
     "failed_writes": Definition(
         "requests", True, False, False, "number of writes that failed as clients saw them", True
     ),
@@ -84,9 +70,7 @@ def definition(name: str) -> Definition | None:
     """The definition of ``name`` (``recall_at_K`` for every K from 1 to 999); None where it is no measure."""
     if re.fullmatch(r"recall_at_[1-9]\d{0,2}", name):
         k = name.rpartition("_")[2]
-        return MEASURES["recall_at_20"]._replace(
-            meaning=f"share of held-out items among the first {k} recommended"
-        )
+        return MEASURES["recall_at_20"]._replace(meaning=f"share of held-out items among the first {k} recommended")
     return MEASURES.get(name)
 
 

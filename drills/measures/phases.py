@@ -118,9 +118,7 @@ def _broke(request: Request, since: int) -> bool:
 
 
 def _marked_down(event: Event) -> bool:
-    return (
-        event.kind == "edge.server" and event.data.get("up") is False and event.data.get("backend") == "reads"
-    )
+    return event.kind == "edge.server" and event.data.get("up") is False and event.data.get("backend") == "reads"
 
 
 def _healed(events: list[Event]) -> int | None:

@@ -90,9 +90,7 @@ def _invalid(events: list[Event], timeline: Timeline) -> Iterator[str]:
 
 def _unhealed(events: list[Event]) -> Iterator[str]:
     for fault in _of_kind(events, "fault.injected"):
-        confirmed = _follow_up(
-            events, fault, "heal.confirmed", accept=lambda e: e.data.get("confirmed") is True
-        )
+        confirmed = _follow_up(events, fault, "heal.confirmed", accept=lambda e: e.data.get("confirmed") is True)
         if confirmed is None:
             yield f"It was not confirmed that the fault {_named(fault)} was healed."
 
@@ -108,11 +106,7 @@ def _follow_up(
 ) -> Event | None:
     """The first event of ``kind`` about the same fault at or after ``first``; None where there is none."""
     return next(
-        (
-            e
-            for e in events
-            if e.kind == kind and e.t >= first.t and fault_key(e) == fault_key(first) and accept(e)
-        ),
+        (e for e in events if e.kind == kind and e.t >= first.t and fault_key(e) == fault_key(first) and accept(e)),
         None,
     )
 

@@ -61,18 +61,13 @@ def recall(timeline: Timeline, settings: Settings, phase: str) -> Measure:
     if len(users) < settings.min_users:
         return unknown(
             name,
-            f"Only {len(users)} held-out users were answered in the phase '{phase}', "
-            f"{settings.min_users} are needed.",
+            f"Only {len(users)} held-out users were answered in the phase '{phase}', {settings.min_users} are needed.",
         )
     answers = [paired(r, hits) for r in heard]
-    return _recall_measure(
-        name, answers, len(asked), unobserved(timeline, STREAM, phase, settings), bool(hits)
-    )
+    return _recall_measure(name, answers, len(asked), unobserved(timeline, STREAM, phase, settings), bool(hits))
 
 
-def _recall_measure(
-    name: str, answers: list[Answer], asked: int, unseen: int, with_baseline: bool
-) -> Measure:
+def _recall_measure(name: str, answers: list[Answer], asked: int, unseen: int, with_baseline: bool) -> Measure:
     count, got, was = len(answers), sum(a.recall for a in answers), sum(a.baseline for a in answers)
     mean, baseline = got / count, was / count if with_baseline else None
     error = _clustered_error(answers, lambda a: a.recall - mean, count)
@@ -103,9 +98,7 @@ def _recall_measure(
     )
 
 
-def _with_unseen(
-    got: float, was: float, count: int, unseen: int, baseline: float | None
-) -> tuple[float, float] | None:
+def _with_unseen(got: float, was: float, count: int, unseen: int, baseline: float | None) -> tuple[float, float] | None:
     """The least and the most that recall and its ratio can be, whatever the unseen answers were."""
     if not unseen:
         return None

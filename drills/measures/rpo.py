@@ -35,9 +35,7 @@ class Ledger:
     def uncertainty(self) -> str | None:
         """One sentence about what is missing from the books; None where nothing is."""
         if self.unread:
-            return "; ".join(
-                f"The event log of {region} is not known: {why}" for region, why in self.unread.items()
-            )
+            return "; ".join(f"The event log of {region} is not known: {why}" for region, why in self.unread.items())
         if self.unseen:
             return f"The fate of {self.unseen} write probes was not recorded."
         return None
@@ -67,9 +65,7 @@ def rpo_events(timeline: Timeline, settings: Settings) -> Measure:
     """How many acknowledged events are missing from the log of at least one region after healing."""
     books = ledger(timeline, settings)
     if not books.acknowledged:
-        return unknown(
-            "rpo_events", "No write was acknowledged, so there was nothing to lose.", **_evidence(books)
-        )
+        return unknown("rpo_events", "No write was acknowledged, so there was nothing to lose.", **_evidence(books))
     lost = len(_any_region(books.lost()))
     return _counted("rpo_events", lost, books, _evidence(books))
 
@@ -113,12 +109,8 @@ def _counted(name: str, known: float, books: Ledger, evidence: dict[str, object]
     unit = "s" if name.endswith("_s") else "events"
     doubt = books.uncertainty()
     if doubt:
-        return Measure(
-            name=name, value=None, unit=unit, possible=(known, UNSETTLED), reason=doubt, evidence=evidence
-        )
-    return Measure(
-        name=name, value=known, unit=unit, resolution=None if unit == "s" else 1, evidence=evidence
-    )
+        return Measure(name=name, value=None, unit=unit, possible=(known, UNSETTLED), reason=doubt, evidence=evidence)
+    return Measure(name=name, value=known, unit=unit, resolution=None if unit == "s" else 1, evidence=evidence)
 
 
 def _why_unread(timeline: Timeline, region: str, rows: int) -> str | None:
@@ -126,9 +118,7 @@ def _why_unread(timeline: Timeline, region: str, rows: int) -> str | None:
     tries = [
         e
         for e in timeline.events
-        if e.trial is not None
-        and e.kind in ("readback.failed", "readback.done")
-        and e.data.get("region") == region
+        if e.trial is not None and e.kind in ("readback.failed", "readback.done") and e.data.get("region") == region
     ]
     last = max(tries, key=lambda e: e.t, default=None)
     if last is None:

@@ -147,14 +147,10 @@ class Probed:
         """Why no window can be judged; None where one can."""
         window_s = self.settings.window_s
         if self.length < LEAST_PROBES:
-            return (
-                f"A window of {window_s:g} s holds {self.length} probes; it takes {LEAST_PROBES} to judge it."
-            )
+            return f"A window of {window_s:g} s holds {self.length} probes; it takes {LEAST_PROBES} to judge it."
         if len(self.slots) < self.length:
             seconds = len(self.slots) * self.grid.interval_s
-            return (
-                f"Only {seconds:.2f} s were measured after the fault; recovery must hold for {window_s:g} s."
-            )
+            return f"Only {seconds:.2f} s were measured after the fault; recovery must hold for {window_s:g} s."
         return None
 
     def unsteady(self, what: str) -> str | None:
@@ -194,9 +190,7 @@ def _measure(name: str, what: str, probed: Probed, fault: tuple[int, float]) -> 
     best, worst, resolution = probed.best, probed.worst, probed.grid.interval_s
     if best is None:
         seconds = (probed.slots[-1].t + probed.grid.interval - injected) / SECOND
-        reason = (
-            f"The {what} had not recovered for good when the trial ended, {seconds:.2f} s after the fault."
-        )
+        reason = f"The {what} had not recovered for good when the trial ended, {seconds:.2f} s after the fault."
         return replace(measure, value=seconds, censored=True, reason=reason)
     least = best.seconds_since(injected)
     earliest = 0.0 if best.at_once else min(least, (best.dark - injected) / SECOND) - resolution
@@ -237,6 +231,4 @@ def _tolerated(probed: Probed) -> str | None:
 
 def _unseen(probed: Probed, consequence: str) -> str:
     total = len(probed.slots)
-    return (
-        f"The fate of {probed.unseen} of {total} probes is not known (the prober was held up), {consequence}."
-    )
+    return f"The fate of {probed.unseen} of {total} probes is not known (the prober was held up), {consequence}."

@@ -71,27 +71,19 @@ class Asked:
     def recovery_s(self, injected: int, *, hopeful: bool) -> float | None:
         """Seconds until the sustained return of quality; None where it did not return."""
         surpluses = [most if hopeful else least for most, least in self.surpluses()]
-        good = [
-            any(answered(r) for r in slot.requests) or (hopeful and not known(slot)) for slot in self.slots
-        ]
-        first = sustained_from(
-            good, windows_within([-s for s in surpluses], self.settings.quality_window, 0.0)
-        )
+        good = [any(answered(r) for r in slot.requests) or (hopeful and not known(slot)) for slot in self.slots]
+        first = sustained_from(good, windows_within([-s for s in surpluses], self.settings.quality_window, 0.0))
         if first is None:
             return None
         after = (slot for slot, ok in zip(self.slots[first:], good[first:], strict=True) if ok)
-        return (
-            0.0 if first == 0 else max(0, min(recovered_at(s, self.grid) for s in after) - injected) / SECOND
-        )
+        return 0.0 if first == 0 else max(0, min(recovered_at(s, self.grid) for s in after) - injected) / SECOND
 
     def _surplus(self, slot: Slot) -> tuple[float, float]:
         if not known(slot):
             return 1.0, -self.settings.quality_ratio
         request = slot.requests[0]
         answer = paired(request, self.hits)
-        surplus = (
-            answer.recall if answered(request) else 0.0
-        ) - self.settings.quality_ratio * answer.baseline
+        surplus = (answer.recall if answered(request) else 0.0) - self.settings.quality_ratio * answer.baseline
         return surplus, surplus
 
 
@@ -117,9 +109,7 @@ def _measure(asked: Asked, injected: int) -> Measure:
     )
     if best is None:
         end_s = (asked.slots[-1].t + asked.grid.interval - injected) / SECOND
-        reason = (
-            f"Recommendations were not as good as before when the trial ended, {end_s:.2f} s after the fault."
-        )
+        reason = f"Recommendations were not as good as before when the trial ended, {end_s:.2f} s after the fault."
         return replace(measure, value=end_s, censored=True, reason=reason)
     if worst is None:
         return replace(measure, possible=(best, UNSETTLED))

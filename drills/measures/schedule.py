@@ -63,9 +63,7 @@ def slots(timeline: Timeline, stream: str, schedule: Grid, since: int, until: in
     for request in timeline.requests:
         if request.stream == stream and since <= request.t_scheduled <= until:
             found[min(max(schedule.index(request.t_scheduled), first), last)].append(request)
-    return [
-        Slot(schedule.anchor + n * schedule.interval, tuple(found.get(n, ()))) for n in range(first, last + 1)
-    ]
+    return [Slot(schedule.anchor + n * schedule.interval, tuple(found.get(n, ()))) for n in range(first, last + 1)]
 
 
 class Stalls:

@@ -38,9 +38,7 @@ def split_brain_events(timeline: Timeline, settings: Settings) -> Measure:
             reason=f"For {unseen} writes it is not known which region acknowledged them, if any.",
             evidence=evidence,
         )
-    return Measure(
-        name="split_brain_events", value=len(returns), unit="events", resolution=1, evidence=evidence
-    )
+    return Measure(name="split_brain_events", value=len(returns), unit="events", resolution=1, evidence=evidence)
 
 
 def _unexplained(acks: list[Request], handovers: list[tuple[int, str | None]]) -> list[Request]:

@@ -110,9 +110,9 @@ class AbortIf:
 class Guard:
     """When a trial is stopped and everything healed before its method has ended."""
 
-    max_duration_s: Annotated[
-        float, Number("s", above=0, at_most=86_400), "A trial that takes longer is aborted."
-    ] = 300.0
+    max_duration_s: Annotated[float, Number("s", above=0, at_most=86_400), "A trial that takes longer is aborted."] = (
+        300.0
+    )
     abort_if: Annotated[AbortIf | None, "Abort when too few requests succeed for too long."] = None
 
 
@@ -169,9 +169,7 @@ class Settings:
     settle_s: Annotated[
         float, Number("s", at_least=0, at_most=3600), "Undisturbed seconds under load before the method."
     ] = 5.0
-    tail_s: Annotated[
-        float, Number("s", at_least=0, at_most=3600), "Seconds under load after the method."
-    ] = 5.0
+    tail_s: Annotated[float, Number("s", at_least=0, at_most=3600), "Seconds under load after the method."] = 5.0
     guard: Annotated[Guard, "When a trial is stopped early."] = Guard()
     variants: tuple[Variant, ...] = ()
     objectives: dict[str, Objective] = field(default_factory=dict)

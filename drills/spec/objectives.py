@@ -107,9 +107,7 @@ def _check_direction(
             raise doc.error((*where, bad + suffix), problem, f"Use {good}{suffix}.")
 
 
-def _check_reach(
-    doc: Document, where: Where, objective: Objective, measure: MeasureRule, settings: Settings
-) -> None:
+def _check_reach(doc: Document, where: Where, objective: Objective, measure: MeasureRule, settings: Settings) -> None:
     longest = settings.guard.max_duration_s
     if measure.unit == "s" and objective.max is not None and objective.max >= longest:
         problem = f"{objective.max:g} seconds cannot be exceeded: a trial ends after {longest:g}"

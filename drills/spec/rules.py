@@ -79,9 +79,7 @@ def read_section(cls: type[T], doc: Document, where: Where) -> T:
     return cls(**read_settings(cls, doc, where))
 
 
-def read_settings(
-    cls: type[Any], doc: Document, where: Where, *, beside: Iterable[str] = ()
-) -> dict[str, Any]:
+def read_settings(cls: type[Any], doc: Document, where: Where, *, beside: Iterable[str] = ()) -> dict[str, Any]:
     """The settings written at ``where``, checked; keys in ``beside`` are allowed and left to the caller."""
     written = mapping(doc, where)
     known = {setting.name: setting for setting in settings(cls)}

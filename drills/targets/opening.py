@@ -45,9 +45,7 @@ class Wanted:
 
 
 @contextmanager
-def open_target(
-    drill: Drill, bundle: Path, lab_dir: Path, wanted: Wanted, progress: Progress
-) -> Iterator[LocalTarget]:
+def open_target(drill: Drill, bundle: Path, lab_dir: Path, wanted: Wanted, progress: Progress) -> Iterator[LocalTarget]:
     """The target for a drill, deployed and unbroken; afterwards an ephemeral one is gone, a standing one unbroken.
 
     Raises UsageError where the drill needs what the target cannot do, before anything is deployed.
@@ -102,9 +100,7 @@ def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
         return asked
     if gpu_present():
         return "cuda"
-    breaks_it = drill is None or any(
-        GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses
-    )
+    breaks_it = drill is None or any(GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses)
     return "simulated" if breaks_it else "cpu"
 
 
@@ -136,7 +132,8 @@ def _check_same(lab: LocalTarget, wanted: Topology, drill: Drill) -> None:
         differences.append(f"accelerator {have.accelerator} instead of {wanted.accelerator}")
     if differences:
         raise UsageError(
-            f"the lab that is up has {'; '.join(differences)}: add --ephemeral for a lab of its own, or 'recdr down' first"
+            f"the lab that is up has {'; '.join(differences)}: "
+            "add --ephemeral for a lab of its own, or end it with 'recdr down'"
         )
 
 

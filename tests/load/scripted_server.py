@@ -53,9 +53,7 @@ class ScriptedServer:
 
     def go_dark(self, seconds: float) -> None:
         """Go dark at once and for exactly ``seconds``; returns when the server is back."""
-        asyncio.run_coroutine_threadsafe(self._go_dark(round(seconds * SECOND)), self._loop).result(
-            seconds + 5
-        )
+        asyncio.run_coroutine_threadsafe(self._go_dark(round(seconds * SECOND)), self._loop).result(seconds + 5)
 
     async def _main(self, ready: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -109,9 +107,7 @@ class ScriptedServer:
                 await writer.wait_closed()
 
     def _answer(self, head: str) -> bytes:
-        content = json.dumps(
-            {"items": self.items} if "/v1/recommend" in head else {"acknowledged": True}
-        ).encode()
+        content = json.dumps({"items": self.items} if "/v1/recommend" in head else {"acknowledged": True}).encode()
         return (
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Recsvc-Region: primary\r\n"
             b"X-Recsvc-Node: primary/node-1\r\nX-Recsvc-Model: abc\r\nX-Recsvc-Degraded: 0\r\n"

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.load.scripted_server import Manner, ScriptedServer
 
 from drills import record
 from drills.measures import measure_trial
+from tests.load.scripted_server import Manner, ScriptedServer
 
 DARK_S = 2.0
 INTERVAL_S = 1 / 50

@@ -18,10 +18,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.load.scripted_server import ScriptedServer
 
 from drills.load.prober import Config, Question, hits_of, schedules
 from drills.record import Request, lines, read_events
+from tests.load.scripted_server import ScriptedServer
 
 QUALITY = [{"id": f"q{n}", "user": str(n), "expected": ["2", "9"]} for n in range(5)]
 
@@ -41,9 +41,7 @@ def probing(folder: Path, url: str, **changed: Any) -> Iterator[subprocess.Popen
     } | changed
     path = folder / "prober.json"
     path.write_text(json.dumps(config))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "drills.load.prober", str(path)], stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-m", "drills.load.prober", str(path)], stderr=subprocess.PIPE)
     try:
         yield process
     finally:
@@ -80,9 +78,7 @@ def test_every_slot_is_sent_once_and_recorded(tmp_path: Path) -> None:
         due = sorted(r.t_scheduled for r in rows if r.stream == stream)
         assert {b - a for a, b in pairwise(due)} == {interval}
     assert len({r.t_scheduled for r in rows}) == len(rows), "the streams must not fall on the same moment"
-    assert sorted(int(r.id.split("-")[-1]) for r in rows if r.stream == "probe_write" and r.id) == list(
-        range(50)
-    )
+    assert sorted(int(r.id.split("-")[-1]) for r in rows if r.stream == "probe_write" and r.id) == list(range(50))
     first = next(r for r in rows if r.stream == "quality")
     assert (first.trial, first.status, first.region, first.node) == (3, 200, "primary", "primary/node-1")
     assert (first.model_version, first.degraded, first.hits, first.expected) == ("abc", False, 1, 2)
@@ -98,9 +94,7 @@ def test_one_pass_over_the_evaluation_users(tmp_path: Path) -> None:
         probing(tmp_path, server.url, passes=1, rates={"quality": 50}) as process,
     ):
         assert process.wait(timeout=15) == 0
-    assert [(r.stream, r.id, r.hits) for r in recorded(tmp_path)] == [
-        ("quality", f"q{n}", 1) for n in range(5)
-    ]
+    assert [(r.stream, r.id, r.hits) for r in recorded(tmp_path)] == [("quality", f"q{n}", 1) for n in range(5)]
 
 
 def test_a_hanging_server_does_not_slow_it_down(tmp_path: Path) -> None:
@@ -110,9 +104,7 @@ def test_a_hanging_server_does_not_slow_it_down(tmp_path: Path) -> None:
         time.sleep(0.3)
         stop(process)
     rows = recorded(tmp_path)
-    in_the_dark = [
-        r for r in rows if server.dark_from + 5_000_000 < r.t_scheduled < server.dark_to - 50_000_000
-    ]
+    in_the_dark = [r for r in rows if server.dark_from + 5_000_000 < r.t_scheduled < server.dark_to - 50_000_000]
     assert len(in_the_dark) == pytest.approx(113, abs=3)
     assert {(r.status, r.error) for r in in_the_dark} == {(0, "timeout")}
     assert all(r.t_done - r.t_sent >= 490_000_000 for r in in_the_dark)

@@ -86,9 +86,7 @@ def quality(hit: Callable[[float, int], bool | None], users: int = 50) -> list[R
         second, user = 0.002 + n * 0.05, n % users
         found, common = hit(second, user), {"stream": "quality", "id": f"q{user}"}
         asked.append(
-            failed(second, **common)
-            if found is None
-            else request(second, hits=int(found), expected=1, **common)
+            failed(second, **common) if found is None else request(second, hits=int(found), expected=1, **common)
         )
     return asked
 
@@ -111,7 +109,5 @@ def timeline(
     for one in told:
         if one.kind == "prober.started":
             streams = {r.stream for r in asked}
-            one.data["rates"] = {
-                stream: rate for stream, rate in one.data["rates"].items() if stream in streams
-            }
+            one.data["rates"] = {stream: rate for stream, rate in one.data["rates"].items() if stream in streams}
     return Timeline(events=told, requests=asked, readback=logs)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.measures.literal import INJECTED_S, event, failed, ns, reads, request, timeline, usual_events, without, writes
 
 from drills import measures
 from drills.measures import Settings, measure_trial, milestones
 from drills.measures.availability import availability, failed_reads, failed_writes, wilson
 from drills.measures.latency import order_statistic_interval, p50, p99
+from tests.measures.literal import (
+    INJECTED_S,
+    event,
+    failed,
+    ns,
+    reads,
+    request,
+    timeline,
+    usual_events,
+    without,
+    writes,
+)
 
 DEFAULT = Settings()
 
@@ -54,10 +65,7 @@ def test_missing_probes_may_have_failed() -> None:
 
 
 def test_a_probe_that_was_never_sent_is_neither_success_nor_failure() -> None:
-    rows = [
-        failed(r.t_scheduled / 1e9 - 1000, error="not_sent") if r.t_scheduled == ns(15.007) else r
-        for r in reads()
-    ]
+    rows = [failed(r.t_scheduled / 1e9 - 1000, error="not_sent") if r.t_scheduled == ns(15.007) else r for r in reads()]
     assert failed_reads(timeline(rows), DEFAULT, "post_fault").possible == (0, 1)
 
 
@@ -112,8 +120,7 @@ def test_milestones() -> None:
         return "standby" if 10.5 <= second < 25 else "primary"
 
     rows = [
-        failed(s) if 10 <= (s := r.t_scheduled / 1e9 - 1000) < 10.5 else request(s, region=region(s))
-        for r in reads()
+        failed(s) if 10 <= (s := r.t_scheduled / 1e9 - 1000) < 10.5 else request(s, region=region(s)) for r in reads()
     ]
     told = [
         event("edge.server", 10.2, server="p1", backend="writes", up=False),

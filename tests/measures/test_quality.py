@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import sqrt
 
 import pytest
-from tests.measures.literal import INJECTED_S, event, quality, request, timeline, usual_events
 
 from drills.measures import Measure, Settings, baseline_of
 from drills.measures.quality import recall
 from drills.measures.rto_quality import rto_quality
 from drills.record import Request
+from tests.measures.literal import INJECTED_S, event, quality, request, timeline, usual_events
 
 HITS = {f"q{user}": int(user % 2 == 0) for user in range(80)}
 BASELINE = event("baseline.recorded", -5, measures={"recall_at_20": 0.5}, quality=HITS)
@@ -95,6 +95,4 @@ def test_quality_that_was_not_there_before_the_fault_is_unknown() -> None:
     measure = back(quality(lambda s, user: usual(s, user) and s > 12))
     assert measure.value is None
     assert measure.reason == "Before the fault the quality was not seen to be as good as in the baseline."
-    assert (
-        rto_quality(timeline(quality(usual)), Settings()).reason == "No baseline of the quality was recorded."
-    )
+    assert rto_quality(timeline(quality(usual)), Settings()).reason == "No baseline of the quality was recorded."

@@ -7,13 +7,24 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.measures.literal import INJECTED_S, event, failed, log_of, reads, request, timeline, usual_events, without, writes
 
 from drills.measures import Measure, Settings
 from drills.measures.rpo import duplicated_events, rpo_events, rpo_s
 from drills.record import ReadBack, Timeline
 from drills.spec import Objective
 from drills.verdict import Outcome, judge_measure
+from tests.measures.literal import (
+    INJECTED_S,
+    event,
+    failed,
+    log_of,
+    reads,
+    request,
+    timeline,
+    usual_events,
+    without,
+    writes,
+)
 
 
 def lose(whole: Timeline, region: str, *ids: str) -> Timeline:
@@ -126,10 +137,7 @@ def test_what_is_known_lost_fails_though_another_log_was_not_read() -> None:
 
 def test_without_an_acknowledged_write_nothing_is_known() -> None:
     assert rpo_events(timeline(reads()), Settings()).value is None
-    assert (
-        rpo_events(timeline([failed(1, stream="probe_write", op="event", id="a-1")]), Settings()).value
-        is None
-    )
+    assert rpo_events(timeline([failed(1, stream="probe_write", op="event", id="a-1")]), Settings()).value is None
 
 
 @settings(max_examples=25, deadline=None)

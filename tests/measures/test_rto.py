@@ -9,6 +9,12 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from drills.measures import Measure, Settings, measure_trial
+from drills.measures.rto import rto_read, rto_write
+from drills.record import Request, Timeline
+from drills.spec import Objective
+from drills.verdict import Outcome, judge_measure
 from tests.measures.literal import (
     END_S,
     INJECTED_S,
@@ -22,12 +28,6 @@ from tests.measures.literal import (
     without,
     writes,
 )
-
-from drills.measures import Measure, Settings, measure_trial
-from drills.measures.rto import rto_read, rto_write
-from drills.record import Request, Timeline
-from drills.spec import Objective
-from drills.verdict import Outcome, judge_measure
 
 INTERVAL_S = 0.02
 
@@ -90,9 +90,7 @@ def test_a_recovery_too_close_to_the_end_is_none() -> None:
 def test_late_answers_are_an_outage() -> None:
     def answers(latency_s: float) -> list[Request]:
         return [
-            request(r.t_scheduled / 1e9 - 1000, latency_s=latency_s)
-            if ns(10) <= r.t_scheduled < ns(10.4)
-            else r
+            request(r.t_scheduled / 1e9 - 1000, latency_s=latency_s) if ns(10) <= r.t_scheduled < ns(10.4) else r
             for r in reads()
         ]
 
@@ -102,10 +100,7 @@ def test_late_answers_are_an_outage() -> None:
 
 
 def test_answers_held_until_the_return_do_not_shorten_the_outage() -> None:
-    held = [
-        request(s, latency_s=12.001 - s) if 10 <= (s := r.t_scheduled / 1e9 - 1000) < 12 else r
-        for r in reads()
-    ]
+    held = [request(s, latency_s=12.001 - s) if 10 <= (s := r.t_scheduled / 1e9 - 1000) < 12 else r for r in reads()]
     assert rto(held).value == pytest.approx(2.0, abs=INTERVAL_S)
 
 
@@ -215,9 +210,7 @@ def test_dropping_records_never_passes_what_failed(
 
 @settings(max_examples=8, deadline=None)
 @given(Spans, st.integers(0, 10**15), st.integers(0, 2**32))
-def test_neither_the_clock_nor_the_order_matters(
-    spans: list[tuple[float, float]], shift: int, seed: int
-) -> None:
+def test_neither_the_clock_nor_the_order_matters(spans: list[tuple[float, float]], shift: int, seed: int) -> None:
     plain = timeline([*outage(*spans), *writes()])
     moved = shifted(plain, shift)
     random.Random(seed).shuffle(moved.requests)
@@ -232,9 +225,7 @@ def shifted(plain: Timeline, by: int) -> Timeline:
         for r in plain.requests
     ]
     events = [
-        msgspec.structs.replace(
-            e, t=e.t + by, data={k: v + by if k.startswith("t_") else v for k, v in e.data.items()}
-        )
+        msgspec.structs.replace(e, t=e.t + by, data={k: v + by if k.startswith("t_") else v for k, v in e.data.items()})
         for e in plain.events
     ]
     return Timeline(events=events, requests=requests, readback=plain.readback)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tests.measures.literal import event, request, timeline, usual_events
-
 from drills.measures import Measure, Settings
 from drills.measures.split_brain import split_brain_events
 from drills.record import Request
+from tests.measures.literal import event, request, timeline, usual_events
 
 BARE = [event("fault.injected", 10, fault="partition"), event("fault.healed", 20, fault="partition")]
 

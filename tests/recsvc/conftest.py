@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.recsvc.small_data import QUICK, Small
 
 from recsvc import synthetic
 from recsvc.data import hold_out, read, store
 from recsvc.recipe import Settings
+from tests.recsvc.small_data import QUICK, Small
 
 # As `prepare` does, before a test module imports torch: on shared cores spinning threads cost minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.recsvc.small_data import Small
 
 from recsvc import bundle
 from recsvc.bundle import Bundle, BundleError
+from tests.recsvc.small_data import Small
 
 
 @pytest.fixture
@@ -61,9 +61,7 @@ def test_an_altered_or_missing_file_is_named(name: str, copy: Path) -> None:
         ({"files": 3}, "not the manifest"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(
-    change: dict[str, object], complaint: str, copy: Path
-) -> None:
+def test_a_manifest_that_does_not_fit_is_refused(change: dict[str, object], complaint: str, copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | change))
     with pytest.raises(BundleError, match=complaint):

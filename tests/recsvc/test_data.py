@@ -54,9 +54,7 @@ def test_the_wheel_is_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert sources.asked == ["official", "wheel"]
 
 
-def test_synthetic_data_is_the_last_resort_and_announced(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_synthetic_data_is_the_last_resort_and_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sources = Sources(monkeypatch, official=False, wheel=False)
     said: list[str] = []
     got = acquire("auto", tmp_path, said.append)
@@ -68,9 +66,7 @@ def test_synthetic_data_is_the_last_resort_and_announced(
     assert said[-1].startswith("USING SYNTHETIC DATA")
 
 
-def test_real_data_that_was_asked_for_is_never_replaced(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_real_data_that_was_asked_for_is_never_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sources = Sources(monkeypatch, official=False, wheel=False)
     acquire("auto", tmp_path, silent)
     with pytest.raises(DataError, match=r"official is down; wheel is down.*--data synthetic"):
@@ -90,9 +86,7 @@ def test_a_damaged_cache_is_fetched_again(file: str, monkeypatch: pytest.MonkeyP
     assert (first.folder / "interactions.tsv").read_bytes() == TABLES.interactions
 
 
-def test_an_archive_put_in_place_by_hand_is_tried_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_archive_put_in_place_by_hand_is_tried_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sources = Sources(monkeypatch, official=False, wheel=True)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "ml-100k.zip").write_bytes(b"not a zip")
@@ -102,9 +96,7 @@ def test_an_archive_put_in_place_by_hand_is_tried_first(
     assert any("ml-100k.zip: not the MovieLens-100k archive" in line for line in said)
 
 
-def test_asking_for_synthetic_data_touches_no_network(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_asking_for_synthetic_data_touches_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sources = Sources(monkeypatch, official=True, wheel=True)
     assert acquire("synthetic", tmp_path, silent).source == "synthetic"
     assert sources.asked == []

@@ -58,9 +58,7 @@ def test_same_scores_and_items_as_torch(model: SasRec, graph: Path, batch: int, 
 
 
 def test_an_empty_history_scores_as_the_cold_user(model: SasRec, graph: Path) -> None:
-    items, scores, user = export.run(
-        graph, np.zeros((2, 3), dtype=np.int64), np.zeros((2, 0), dtype=np.int64), ITEMS
-    )
+    items, scores, user = export.run(graph, np.zeros((2, 3), dtype=np.int64), np.zeros((2, 0), dtype=np.int64), ITEMS)
     np.testing.assert_allclose(user, np.tile(model.cold_user.numpy(), (2, 1)), atol=1e-6)
     assert np.isfinite(scores).all()
     assert sorted(items[0]) == list(range(1, ITEMS + 1))
@@ -78,9 +76,7 @@ def test_padding_and_seen_items_never_come_back(graph: Path) -> None:
 
 def test_the_item_table_is_in_the_file_once(model: SasRec, graph: Path) -> None:
     cells = (ITEMS + 1) * 16
-    tables = [
-        t for t in onnx.load(graph).graph.initializer if int(np.prod(t.dims)) == cells and len(t.dims) == 2
-    ]
+    tables = [t for t in onnx.load(graph).graph.initializer if int(np.prod(t.dims)) == cells and len(t.dims) == 2]
     assert len(tables) == 1
 
 

@@ -55,9 +55,7 @@ def test_the_popularity_vector_ranks_as_popularity() -> None:
     assert torch.isfinite(vector).all()
     # With as many dimensions as items the fit is exact.
     exact = torch.cat([torch.zeros(1, 40), torch.eye(40)])
-    assert (exact[1:] @ popularity_vector(exact, counts)).argsort(descending=True)[:10].tolist() == list(
-        range(10)
-    )
+    assert (exact[1:] @ popularity_vector(exact, counts)).argsort(descending=True)[:10].tolist() == list(range(10))
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:

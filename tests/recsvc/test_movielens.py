@@ -105,9 +105,7 @@ def host() -> Iterator[tuple[str, dict[str, bytes]]]:
             content = answers.get(self.path)
             self.send_response(200 if content is not None else 404)
             # A "short" answer announces more than it sends, as a broken connection does.
-            self.send_header(
-                "Content-Length", str(len(content or b"") + (100 if "short" in self.path else 0))
-            )
+            self.send_header("Content-Length", str(len(content or b"") + (100 if "short" in self.path else 0)))
             self.end_headers()
             self.wfile.write(content or b"")
 

@@ -36,9 +36,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     default = Settings()
     # Only the time that training takes is cut; the key stays that of the defaults.
     patch.setattr(Settings, "key", lambda self, data: f"{data[:8]}-{self.seed}")
-    made = command.prepare(
-        folder, "synthetic", dataclasses.replace(QUICK, seed=default.seed), lambda *_: None
-    )
+    made = command.prepare(folder, "synthetic", dataclasses.replace(QUICK, seed=default.seed), lambda *_: None)
     patch.undo()
     assert not made.cached
     document = json.loads((folder / "data" / "synthetic" / "source.json").read_text())

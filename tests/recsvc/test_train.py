@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 import torch
-from tests.recsvc.small_data import Small
 
 from recsvc import evaluate, train
 from recsvc.recipe import Plan, Settings
+from tests.recsvc.small_data import Small
 
 
 def quiet(*_: object) -> None:
@@ -29,9 +29,7 @@ def test_windows_predict_every_item_but_the_first_and_never_cross_users() -> Non
     assert targets == {*range(2, 24), 31, 32, 33}
 
 
-def test_it_beats_popularity_on_order_and_ranks_cold_users_by_popularity(
-    small: Small, quick: Settings
-) -> None:
+def test_it_beats_popularity_on_order_and_ranks_cold_users_by_popularity(small: Small, quick: Settings) -> None:
     seen: list[tuple[str, int, int]] = []
     fitted = train.fit(
         small.split,
@@ -54,16 +52,12 @@ def test_it_beats_popularity_on_order_and_ranks_cold_users_by_popularity(
 
 def test_the_same_seed_gives_the_same_model(small: Small, quick: Settings) -> None:
     short = dataclasses.replace(quick, plan=Plan(epochs=1, refit_epochs=1))
-    one, two = (
-        train.fit(small.split, len(small.dataset.items), short, progress=quiet).model for _ in range(2)
-    )
+    one, two = (train.fit(small.split, len(small.dataset.items), short, progress=quiet).model for _ in range(2))
     assert torch.equal(one.item_embedding.weight, two.item_embedding.weight)
 
 
 def test_the_time_is_kept_and_running_out_of_it_is_said(small: Small, quick: Settings) -> None:
-    endless = dataclasses.replace(
-        quick, plan=Plan(epochs=10_000, refit_epochs=10, budget_s=1.5, patience=10_000)
-    )
+    endless = dataclasses.replace(quick, plan=Plan(epochs=10_000, refit_epochs=10, budget_s=1.5, patience=10_000))
     begun = time.monotonic()
     fitted = train.fit(small.split, len(small.dataset.items), endless, progress=quiet)
     assert time.monotonic() - begun < 10

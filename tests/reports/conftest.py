@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import fakerun
 import pytest
 
 import reports
+from tests.reports import fakerun
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +58,7 @@ def chromium() -> Iterator[Any]:
     """Debian's Chromium, driven by playwright; skips where either is missing."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     binary = next(
-        (
-            found
-            for name in ("chromium", "chromium-browser", "google-chrome")
-            if (found := shutil.which(name))
-        ),
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
         None,
     )
     if binary is None:
@@ -96,15 +92,11 @@ def visit(chromium: Any) -> Iterator[Any]:
             "console",
             lambda said: opened.errors.append(said.text) if said.type in {"error", "warning"} else None,
         )
-        opened.page.on(
-            "dialog", lambda dialog: (opened.errors.append(f"dialog: {dialog.message}"), dialog.dismiss())
-        )
+        opened.page.on("dialog", lambda dialog: (opened.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         opened.page.on(
             "request",
             lambda request: (
-                opened.requests.append(request.url)
-                if not request.url.startswith(("file:", "data:", "blob:"))
-                else None
+                opened.requests.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None
             ),
         )
         opened.page.goto(path.as_uri())

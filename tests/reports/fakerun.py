@@ -196,9 +196,7 @@ def _requests(  # noqa: PLR0917
             out.write(request)
     kept = stored[lost:]
     return [
-        ReadBack(trial=trial, region=region, id=event, count=1)
-        for region in ("primary", "standby")
-        for event in kept
+        ReadBack(trial=trial, region=region, id=event, count=1) for region in ("primary", "standby") for event in kept
     ]
 
 

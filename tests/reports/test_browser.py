@@ -78,9 +78,7 @@ def test_a_legend_entry_hides_its_series_by_keyboard(passed: Path, visit: Any) -
     entry.focus()
     page.keyboard.press("Enter")
     assert entry.get_attribute("aria-pressed") == "false"
-    visible = (
-        "Bokeh.documents[0].roots()[1].renderers.filter((r) => r.name === 'answers1').map((r) => r.visible)"
-    )
+    visible = "Bokeh.documents[0].roots()[1].renderers.filter((r) => r.name === 'answers1').map((r) => r.visible)"
     assert page.evaluate(visible) == [False]
 
 

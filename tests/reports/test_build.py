@@ -64,18 +64,14 @@ def test_an_interrupted_run_says_so(run_dir: Path) -> None:
     (run_dir / "verdict.json").unlink()
     with (run_dir / "events.jsonl").open("a") as events:
         events.write(
-            json.dumps(
-                {"t": 7_030_000_000_000, "trial": 1, "kind": "interrupted", "data": {"signal": "SIGINT"}}
-            )
+            json.dumps({"t": 7_030_000_000_000, "trial": 1, "kind": "interrupted", "data": {"signal": "SIGINT"}})
         )
         events.write("\n")
     html = reports.build(run_dir)["report.html"].read_text()
     assert "The run was interrupted (SIGINT)." in html
 
 
-def test_a_read_only_report_is_replaced_whole_or_not_at_all(
-    run_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_report_is_replaced_whole_or_not_at_all(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = reports.build(run_dir)["report.html"].read_bytes()
 
     def full(_: int) -> None:

@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import fakerun
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import reports
 from drills import record
+from tests.reports import fakerun
 
 PLANTED = (
     "</script><script>alert(1)</script><img src=http://192.0.2.1/x onerror=alert(2)>\"'`--></style>"
@@ -31,9 +31,7 @@ def plant(value: Any) -> Any:
     if isinstance(value, list):
         return [plant(item) for item in value]
     return (
-        LONG
-        if isinstance(value, str) and value not in {"PASS", "FAIL", "UNKNOWN", "s", "ratio", "events"}
-        else value
+        LONG if isinstance(value, str) and value not in {"PASS", "FAIL", "UNKNOWN", "s", "ratio", "events"} else value
     )
 
 
@@ -73,13 +71,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     v and (v if v.startswith("q") else LONG.replace("\ud800", "") + v)
                     for v in table[column].to_pylist()
                 ]
-                table = table.set_column(
-                    table.column_names.index(column), column, pa.array(values, type=pa.string())
-                )
+                table = table.set_column(table.column_names.index(column), column, pa.array(values, type=pa.string()))
         pq.write_table(table, run_dir / name)
-    (run_dir / "drill.yaml").write_text(
-        fakerun.DRILL + f"\n# {LONG}".replace("\ud800", "").replace("\x00", "")
-    )
+    (run_dir / "drill.yaml").write_text(fakerun.DRILL + f"\n# {LONG}".replace("\ud800", "").replace("\x00", ""))
     reports.build(run_dir)
     return run_dir
 

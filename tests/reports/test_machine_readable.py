@@ -6,9 +6,8 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import fakerun
-
 import reports
+from tests.reports import fakerun
 
 
 def cases(run_dir: Path) -> dict[str, ET.Element]:
@@ -52,9 +51,7 @@ def test_what_was_not_observed_is_an_error(tmp_path: Path) -> None:
 
 def test_a_fault_without_effect_is_an_error_and_one_not_healed_a_failure(run_dir: Path) -> None:
     events = (run_dir / "events.jsonl").read_text()
-    events = events.replace('"observed":true', '"observed":false').replace(
-        '"confirmed":true', '"confirmed":false'
-    )
+    events = events.replace('"observed":true', '"observed":false').replace('"confirmed":true', '"confirmed":false')
     (run_dir / "events.jsonl").write_text(events)
     reports.build(run_dir)
     found = cases(run_dir)

@@ -36,9 +36,7 @@ def test_every_event_is_accounted_for() -> None:
 
 
 def test_a_region_that_was_not_read_back_leaves_loss_unknown() -> None:
-    account = writes.account(
-        sent(("a", True)), {"primary": {}}, {"primary"}, {"standby": "it was down"}, {"a"}
-    )
+    account = writes.account(sent(("a", True)), {"primary": {}}, {"primary"}, {"standby": "it was down"}, {"a"})
     assert account.lost is None
     assert account.not_found == 1
     assert not account.read_back

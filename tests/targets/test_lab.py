@@ -71,9 +71,7 @@ def test_nothing_outlives_pid_one(namespaces_allowed: None, bundle_path: Path, t
 
 
 @pytest.mark.slow
-def test_an_ephemeral_lab_dies_with_its_owner(
-    namespaces_allowed: None, bundle_path: Path, tmp_path: Path
-) -> None:
+def test_an_ephemeral_lab_dies_with_its_owner(namespaces_allowed: None, bundle_path: Path, tmp_path: Path) -> None:
     script = f"""
 import time
 from pathlib import Path

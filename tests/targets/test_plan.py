@@ -62,7 +62,7 @@ def test_the_witness_decides_first(tmp_path: Path) -> None:
     ("line", "seen"),
     [
         (
-            'Server reads/primary.node-1 is DOWN, reason: Layer4 timeout, check duration: 100ms. 1 active',
+            "Server reads/primary.node-1 is DOWN, reason: Layer4 timeout, check duration: 100ms. 1 active",
             ("reads", "primary/node-1", "primary", False),
         ),
         ("Backup Server reads/standby.node-2 is UP, reason: ok.", ("reads", "standby/node-2", "standby", True)),

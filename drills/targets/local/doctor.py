@@ -96,9 +96,7 @@ def _try(what: str, name: str, remedy: str, *, needed: bool = True) -> Check:
         [sys.executable, "-P", "-c", _TRY, what], capture_output=True, text=True, timeout=30, check=False
     )
     words = (tried.stderr.strip().splitlines() or [""])[-1]
-    return Check(
-        name, tried.returncode == 0, "works" if tried.returncode == 0 else words[:120], remedy, needed
-    )
+    return Check(name, tried.returncode == 0, "works" if tried.returncode == 0 else words[:120], remedy, needed)
 
 
 def _namespace_remedy() -> str:

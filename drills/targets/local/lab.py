@@ -69,9 +69,7 @@ class Lab:
         """Start a process in its host's network; one that runs is left alone."""
         if service.name in self.running:
             return
-        process = self._spawn(
-            service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE
-        )
+        process = self._spawn(service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE)
         log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
         self.running[service.name] = Running(service, process, log)
         assert process.stdout is not None

@@ -20,7 +20,7 @@ FAILOVER_TIMEOUT_MS = 3000
 
 CHECK_INTERVAL_MS = 100
 CHECK_FALL = 2
-CONNECT_TIMEOUT_MS = 150
+CONNECT_TIMEOUT_MS = 100
 SERVER_TIMEOUT_MS = 500
 
 
@@ -208,9 +208,8 @@ def haproxy_conf(settings: Settings) -> str:
         direct.append(
             f"backend only_{region}\n    option httpchk GET /livez\n    default-server check inter 500ms\n{members}"
         )
-    checks = (
-        f"check inter {CHECK_INTERVAL_MS}ms fastinter {CHECK_INTERVAL_MS // 2}ms fall {CHECK_FALL} rise 1"
-    )
+    soon = CHECK_INTERVAL_MS // 2
+    checks = f"check inter {CHECK_INTERVAL_MS}ms fastinter {soon}ms downinter {soon}ms fall {CHECK_FALL} rise 1"
     # Traffic notices a silent server before the checks do: five connections that fail in a row are enough.
     default = f"default-server {checks} observe layer4 error-limit 5 on-error mark-down"
     newline = "\n"

@@ -20,7 +20,7 @@ AGREE_TIMEOUT_S = 25.0
 # They ping as often as they would call an instance down, so noticing takes up to twice that; pinging more often brings
 # it closer to once. But a replica is promoted only if its INFO is younger than five ping periods, and once the master
 # is down INFO is asked for every second: with 100 ms, one failover in two found "no good slave" and waited 6 s.
-_PERIODS_MS = {"INFO-PERIOD": 300, "PUBLISH-PERIOD": 300, "PING-PERIOD": 250, "ASK-PERIOD": 200}
+_PERIODS_MS = {"INFO-PERIOD": 150, "PUBLISH-PERIOD": 300, "PING-PERIOD": 200, "ASK-PERIOD": 200}
 
 
 def agree(addresses: list[str], master: str | None = None) -> str:
@@ -55,9 +55,7 @@ def failback(addresses: list[str], primary: str) -> str:
     return ""
 
 
-def _disagreement(
-    state: dict[str, str], replicas: list[dict[str, str]], peers: int, master: str | None
-) -> str:
+def _disagreement(state: dict[str, str], replicas: list[dict[str, str]], peers: int, master: str | None) -> str:
     if state["flags"] != "master":
         return f"the master is {state['flags']}"
     if master and state["ip"] != master:

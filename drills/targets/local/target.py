@@ -285,9 +285,7 @@ class LocalTarget:
                 time.sleep(0.05)
             else:
                 return
-        raise TargetError(
-            f"the lab did not come up within {READY_TIMEOUT_S:.0f} s; see {self.lab_dir / 'logs'}"
-        )
+        raise TargetError(f"the lab did not come up within {READY_TIMEOUT_S:.0f} s; see {self.lab_dir / 'logs'}")
 
     def _launch_error(self, code: int) -> Exception:
         words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
@@ -353,8 +351,6 @@ def _bind(port: int) -> socket.socket:
         server.bind(("127.0.0.1", port))
     except OSError as error:
         server.close()
-        raise HostError(
-            f"port {port} on 127.0.0.1 cannot be used ({error.strerror}): choose another --port"
-        ) from error
+        raise HostError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}): choose another --port") from error
     server.listen(1024)
     return server

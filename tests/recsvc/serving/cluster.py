@@ -120,9 +120,7 @@ class Cluster:
         command += ["--repl-ping-replica-period", "1", "--loglevel", "notice"]
         if replica_of is not None:
             command += ["--replicaof", "127.0.0.1", str(replica_of.port)]
-        store = self._keep(
-            Process(start(command, self.folder / f"{name}.log"), port, self.folder / f"{name}.log")
-        )
+        store = self._keep(Process(start(command, self.folder / f"{name}.log"), port, self.folder / f"{name}.log"))
         eventually(lambda: store.command("PING") == b"PONG")
         if replica_of is not None:
             eventually(lambda: store.command("ROLE")[3] == b"connected")
@@ -211,11 +209,7 @@ def agreed(sentinel: Process) -> bool:
     """Whether this Sentinel knows the replica and both other Sentinels."""
     master = sentinel.command("SENTINEL", "MASTER", MASTER_NAME)
     fields = dict(zip(master[::2], master[1::2], strict=True))
-    return (
-        fields[b"num-slaves"] == b"1"
-        and fields[b"num-other-sentinels"] == b"2"
-        and fields[b"flags"] == b"master"
-    )
+    return fields[b"num-slaves"] == b"1" and fields[b"num-other-sentinels"] == b"2" and fields[b"flags"] == b"master"
 
 
 @contextlib.contextmanager

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.recsvc.serving import tiny_bundle
-from tests.recsvc.serving.cluster import Cluster, Node, Pair, pair
 
 from recsvc.bundle import Bundle
 from recsvc.pseudonym import Pseudonymiser
 from recsvc.seed import seed
+from tests.recsvc.serving import tiny_bundle
+from tests.recsvc.serving.cluster import Cluster, Node, Pair, pair
 
 
 @pytest.fixture(scope="session")

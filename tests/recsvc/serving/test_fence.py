@@ -94,9 +94,7 @@ def test_owed_ping_shortens_validity_to_before_s_down() -> None:
 def test_gap_in_the_run_starts_the_wait_anew() -> None:
     view = confirmed_for(1000, until_ms=-400).heard_witness(word(-50)).heard_own(word(-50))
     assert verdict(view) is Verdict.REFUSE
-    assert verdict(confirmed_for(1000).heard_witness(word(-5, config_epoch=5))) is Verdict.REFUSE, (
-        "another reign"
-    )
+    assert verdict(confirmed_for(1000).heard_witness(word(-5, config_epoch=5))) is Verdict.REFUSE, "another reign"
 
 
 def test_confirmations_must_be_younger_than_the_loss() -> None:
@@ -109,9 +107,7 @@ def test_confirmations_must_be_younger_than_the_loss() -> None:
 
 def promotion(epoch: int = 4) -> Word:
     flags = frozenset({"master", "s_down", "o_down", "failover_in_progress"})
-    return word(
-        names_us=False, flags=flags, down_after_ms=400, silence_ms=900, promoted=True, config_epoch=epoch
-    )
+    return word(names_us=False, flags=flags, down_after_ms=400, silence_ms=900, promoted=True, config_epoch=epoch)
 
 
 def test_promoted_just_now_goes_on_alone_at_once() -> None:
@@ -243,9 +239,7 @@ def alone_at(seed: int, *, steps: int = 600) -> Iterator[set[str]]:
                 view = view.heard_witness(answers.pop(region))
                 del asked[region]
             views[region] = view
-        yield {
-            r for r in "AB" if decide(views[r], Replication.SEMISYNC, now_ms * MS).verdict is Verdict.ALONE
-        }
+        yield {r for r in "AB" if decide(views[r], Replication.SEMISYNC, now_ms * MS).verdict is Verdict.ALONE}
 
 
 @settings(max_examples=150, deadline=None)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.recsvc.serving import tiny_bundle
 
 from recsvc.accelerator import (
     Accelerator,
@@ -21,6 +20,7 @@ from recsvc.accelerator import (
     sample_feeds,
 )
 from recsvc.inference import MAX_BATCH, Batcher, DeadlinePassed, Job, Overloaded, collate
+from tests.recsvc.serving import tiny_bundle
 
 SAMPLE = sample_feeds(1, 1, 1)
 
@@ -83,9 +83,7 @@ def test_what_queues_behind_a_batch_makes_up_the_next(bundle: Path) -> None:
     async def story() -> None:
         batcher = Batcher(Accelerator(gate, None), max_queue=100, observe=sizes.append)
         deadline_s = time.monotonic() + 10
-        jobs = [
-            asyncio.create_task(batcher.rank(Job([1], [1], 3), deadline_s)) for _ in range(MAX_BATCH + 11)
-        ]
+        jobs = [asyncio.create_task(batcher.rank(Job([1], [1], 3), deadline_s)) for _ in range(MAX_BATCH + 11)]
         await asyncio.to_thread(gate.entered.wait, 5)
         assert batcher.waiting == MAX_BATCH + 10
         gate.opened.set()

@@ -9,9 +9,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from tests.recsvc.serving.cluster import Cluster, Process
 
 from recsvc.resp import Link, ReplyError, StoreUnavailable
+from tests.recsvc.serving.cluster import Cluster, Process
 
 
 @contextlib.asynccontextmanager

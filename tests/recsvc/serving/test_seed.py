@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.recsvc.serving import tiny_bundle
-from tests.recsvc.serving.cluster import KEY, Cluster
 
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
 from recsvc.state import HISTORY_LIMIT
+from tests.recsvc.serving import tiny_bundle
+from tests.recsvc.serving.cluster import KEY, Cluster
 
 
 def run_seed(cluster: Cluster, store: str, **changes: str) -> subprocess.CompletedProcess[str]:

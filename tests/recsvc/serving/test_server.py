@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from tests.recsvc.serving import tiny_bundle
-from tests.recsvc.serving.cluster import KEY, Cluster, Node, eventually
 
 from recsvc.pseudonym import Pseudonymiser
+from tests.recsvc.serving import tiny_bundle
+from tests.recsvc.serving.cluster import KEY, Cluster, Node, eventually
 
 IDENTITY = {"x-recsvc-region", "x-recsvc-node", "x-recsvc-model", "x-recsvc-accelerator", "x-recsvc-degraded"}
 
@@ -135,9 +135,7 @@ def test_too_large_in_pieces_is_refused_too(node: Node) -> None:
     assert node.http.post("/v1/recommend", content=pieces()).status_code == 413
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=5001", "limit=x", "limit=-1", "after=abc", "after=1-2-3", "x=1"]
-)
+@pytest.mark.parametrize("query", ["limit=0", "limit=5001", "limit=x", "limit=-1", "after=abc", "after=1-2-3", "x=1"])
 def test_bad_page_is_refused(node: Node, query: str) -> None:
     assert node.http.get(f"/v1/events?{query}").status_code == 422
 
@@ -171,9 +169,7 @@ def test_users_are_stored_under_their_pseudonym_only(cluster: Cluster) -> None:
     node.event("private-1", user="alice@example.org", item="i5")
     keys = store.command("KEYS", "*")
     assert f"h:{Pseudonymiser(KEY)('alice@example.org')}".encode() in keys
-    everything = (
-        b"".join(store.command("DUMP", key) or b"" for key in keys) + b"".join(keys) + node.log.read_bytes()
-    )
+    everything = b"".join(store.command("DUMP", key) or b"" for key in keys) + b"".join(keys) + node.log.read_bytes()
     assert b"alice" not in everything
 
 
@@ -271,9 +267,7 @@ def test_serving_never_imports_torch(node: Node) -> None:
     mapped = Path(f"/proc/{node.popen.pid}/maps").read_text(encoding="utf-8")
     assert "onnxruntime" in mapped
     assert "torch" not in mapped
-    code = (
-        "import sys, recsvc.server, recsvc.seed; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
-    )
+    code = "import sys, recsvc.server, recsvc.seed; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -304,9 +298,7 @@ def test_node_starts_no_children(node: Node) -> None:
         ("--sentinels", "mine=127.0.0.1:1", "own, witness, other"),
     ],
 )
-def test_bad_command_line_is_refused_with_a_message(
-    cluster: Cluster, option: str, value: str, message: str
-) -> None:
+def test_bad_command_line_is_refused_with_a_message(cluster: Cluster, option: str, value: str, message: str) -> None:
     arguments = {
         "--bind": "127.0.0.1:1",
         "--admin-socket": str(cluster.folder / "a.sock"),
@@ -317,9 +309,7 @@ def test_bad_command_line_is_refused_with_a_message(
         "--key-file": str(cluster.key_file),
     } | {option: value}
     command = [sys.executable, "-m", "recsvc.server", *(word for pair in arguments.items() for word in pair)]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, timeout=20, check=False, env=dict(os.environ)
-    )
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=dict(os.environ))
     assert ended.returncode == 2
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.recsvc.serving.cluster import Node, Pair, eventually, pair
 
 _numbers = itertools.count()
@@ -64,18 +65,14 @@ def test_replica_killed_then_alone_within_a_second(two_regions: Pair) -> None:
     eventually(lambda: two_regions.node.event(fresh_id()).status_code == 200)
     two_regions.standby.kill()
     killed_s = time.monotonic()
-    answer = eventually(
-        lambda: (r := two_regions.node.event(fresh_id())).status_code == 200 and r, within_s=3
-    )
+    answer = eventually(lambda: (r := two_regions.node.event(fresh_id())).status_code == 200 and r, within_s=3)
     assert time.monotonic() - killed_s < 1.0
     assert answer.json()["copies"] == 1
     assert writable(two_regions.node)
     started_s = time.monotonic()
     for _ in range(20):
         assert two_regions.node.event(fresh_id()).json()["copies"] == 1
-    assert time.monotonic() - started_s < 1.0, (
-        "WAIT for a replica that is gone must not cost its timeout each time"
-    )
+    assert time.monotonic() - started_s < 1.0, "WAIT for a replica that is gone must not cost its timeout each time"
 
 
 def test_silent_replica_then_alone_after_half_a_second(two_regions: Pair) -> None:
@@ -83,9 +80,7 @@ def test_silent_replica_then_alone_after_half_a_second(two_regions: Pair) -> Non
     eventually(lambda: two_regions.node.event(fresh_id()).status_code == 200)
     two_regions.standby.signal(signal.SIGSTOP)
     stopped_s = time.monotonic()
-    answer = eventually(
-        lambda: (r := two_regions.node.event(fresh_id())).status_code == 200 and r, within_s=3
-    )
+    answer = eventually(lambda: (r := two_regions.node.event(fresh_id())).status_code == 200 and r, within_s=3)
     assert 0.3 < time.monotonic() - stopped_s < 1.5
     assert answer.json()["copies"] == 1
     two_regions.standby.signal(signal.SIGCONT)
@@ -93,9 +88,7 @@ def test_silent_replica_then_alone_after_half_a_second(two_regions: Pair) -> Non
 
 
 @pytest.mark.parametrize("silent", ["witness", "own"])
-def test_replica_gone_and_a_sentinel_silent_then_nothing_is_acknowledged(
-    two_regions: Pair, silent: str
-) -> None:
+def test_replica_gone_and_a_sentinel_silent_then_nothing_is_acknowledged(two_regions: Pair, silent: str) -> None:
     eventually(lambda: writable(two_regions.node))
     getattr(two_regions, silent).signal(signal.SIGSTOP)
     two_regions.standby.kill()
