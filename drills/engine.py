@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from drills import baseline, experiment, judging, model, record, rundir
-from drills.errors import Interrupted
+from drills.errors import Interrupted, RecdrError, UsageError
 from drills.home import cache, home
 from drills.load.clients import Audience
 from drills.record import EventWriter, ReadBack
@@ -45,11 +45,13 @@ class Options:
 def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     """Run the drill and return its run directory with verdict and report in it.
 
-    Whatever it broke is healed before this returns or raises; an ephemeral lab is gone. Raises RecdrError.
+    Whatever it broke is healed before this returns or raises; an ephemeral lab is gone. Raises RecdrError: a run that
+    was refused leaves no directory, one that was interrupted or whose target failed leaves what was recorded, judged.
     """
     run_dir = rundir.create(options.out or home() / "runs", drill.path.stem)
     shutil.copyfile(drill.path, run_dir.drill)
     events = EventWriter(run_dir.events)
+    rows: list[ReadBack] = []
     try:
         with _interruptible(events):
             experiment.check(drill, run_dir.logs / "chaos-check.log")
@@ -60,29 +62,39 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
                 first = Trial(run_dir, drill, target, audience, _seed(drill, options), observer)
                 trials = options.trials or drill.trials
                 rundir.write_meta(run_dir, _facts(first, bundle, trials, options))
-                rows = _run_trials(first, trials, bundle, events)
+                _run_trials(first, trials, bundle, events, rows)
+    except UsageError:
+        shutil.rmtree(run_dir.path)
+        raise
+    except RecdrError:
+        _conclude(run_dir, rows)
+        raise
     finally:
-        _keep_logs(run_dir)
         events.close()
     observer.progress("writing the record, the verdict and the report")
-    _write_record(run_dir, rows)
-    judging.judge_run(run_dir)
+    _conclude(run_dir, rows)
     return run_dir
 
 
-def _run_trials(first: Trial, trials: int, bundle: Bundle, events: EventWriter) -> list[ReadBack]:
-    """The baseline, then every trial, each from the same unbroken state."""
+def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
+    """Put the record together and judge it; a run that ended before anything was deployed has only its logs."""
+    _keep_logs(run_dir)
+    if run_dir.meta.exists():
+        _write_record(run_dir, rows)
+        judging.judge_run(run_dir)
+
+
+def _run_trials(first: Trial, trials: int, bundle: Bundle, events: EventWriter, rows: list[ReadBack]) -> None:
+    """The baseline, then every trial, each from the same unbroken state; what is read back is added to ``rows``."""
     target, observer = first.target, first.observer
     deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
     _take_baseline(first, bundle, events)
-    rows: list[ReadBack] = []
     for number in range(1, trials + 1):
         rows += run_trial(dataclasses.replace(first, number=number))
         if number < trials:
             observer.progress("bringing everything back to where it was")
             target.reset()
-    return rows
 
 
 def _take_baseline(trial: Trial, bundle: Bundle, events: EventWriter) -> None:

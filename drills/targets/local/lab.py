@@ -41,6 +41,7 @@ class Running:
     process: subprocess.Popen[bytes]
     log: BinaryIO
     rest: bytes = b""
+    ending: bool = False
 
 
 @dataclass
@@ -66,9 +67,11 @@ class Lab:
     stopped: bool = False
 
     def start(self, service: Service) -> None:
-        """Start a process in its host's network; one that runs is left alone."""
-        if service.name in self.running:
-            return
+        """Start a process in its host's network; one that runs is left alone, one that was told to end is ended first."""
+        if running := self.running.get(service.name):
+            if not running.ending:
+                return
+            self.kill(service.name, signal.SIGKILL)
         process = self._spawn(service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE)
         log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
         self.running[service.name] = Running(service, process, log)
@@ -80,6 +83,7 @@ class Lab:
         """Signal a process; one that does not run is left alone. After SIGKILL it is gone when this returns."""
         if running := self.running.get(name):
             running.process.send_signal(number)
+            running.ending = running.ending or number not in (signal.SIGSTOP, signal.SIGCONT)
             if number == signal.SIGKILL:
                 running.process.wait()
                 self._ended(name)
