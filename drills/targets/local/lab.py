@@ -67,7 +67,7 @@ class Lab:
     stopped: bool = False
 
     def start(self, service: Service) -> None:
-        """Start a process in its host's network; one that runs is left alone, one that was told to end is ended first."""
+        """Start a process in its host's network; one that runs is left alone, one told to end is ended first."""
         if running := self.running.get(service.name):
             if not running.ending:
                 return
