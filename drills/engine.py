@@ -20,7 +20,8 @@ from drills.load.clients import Audience
 from drills.record import EventWriter, ReadBack
 from drills.rundir import RunDir
 from drills.spec import Drill
-from drills.targets.opening import Wanted, open_target
+from drills.targets import opening
+from drills.targets.opening import Wanted
 from drills.trial import Observer, Trial, run_baseline, run_trial
 from recsvc.bundle import Bundle
 
@@ -55,9 +56,10 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     try:
         with _interruptible(events):
             experiment.check(drill, run_dir.logs / "chaos-check.log")
-            bundle = Bundle.load(model.prepare(cache(), observer.progress))
             wanted = Wanted(options.accelerator, options.ephemeral, options.port)
-            with open_target(drill, bundle.path, run_dir.lab, wanted, observer.progress) as target:
+            opening.check(drill, wanted)
+            bundle = Bundle.load(model.prepare(cache(), observer.progress))
+            with opening.open_target(drill, bundle.path, run_dir.lab, wanted, observer.progress) as target:
                 audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
                 first = Trial(run_dir, drill, target, audience, _seed(drill, options), observer)
                 trials = options.trials or drill.trials
@@ -101,12 +103,13 @@ def _take_baseline(trial: Trial, bundle: Bundle, events: EventWriter) -> None:
     """Use the recorded baseline of the same thing, or record one now and say so."""
     key = baseline.fingerprint(trial.drill, bundle.version)
     found = baseline.load(home(), key)
+    new = found is None
     if found is None:
         trial.observer.progress("recording a baseline: nothing is broken yet")
         run_baseline(trial)
         found = {"recorded_in": trial.run.id, **judging.steady_measures(trial.drill, trial.clients().parts())}
         baseline.save(home(), key, found)
-    trial.observer.event(events.write("baseline.recorded", fingerprint=key, **found))
+    trial.observer.event(events.write("baseline.recorded", fingerprint=key, new=new, **found))
 
 
 def _seed(drill: Drill, options: Options) -> int:

@@ -198,6 +198,10 @@ def _environment_rows(facts: Facts) -> dict[str, list[Row]]:
     groups = {name: _rows(value if isinstance(value, dict) else {name.lower(): value}) for name, value in parts.items()}
     deployed = {k: v for k, v in facts.deployed.items() if k not in {"model", "data_source", "synthetic"}}
     groups["Deployed"] = _rows(deployed)
+    recorded = facts.baseline.get("recorded_in")
+    groups["Baseline"] = _rows(
+        {"recorded in": "this run" if recorded == meta.get("run") else recorded} if recorded else {}
+    )
     return {name: rows for name, rows in groups.items() if rows}
 
 

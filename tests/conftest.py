@@ -30,7 +30,7 @@ def bundle_path() -> Path:
     return model.prepare(cache(), lambda *_: None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(namespaces_allowed: None, bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTarget]:
     """A whole lab with a simulated accelerator; it dies with the test process whatever happens."""
     target = LocalTarget(tmp_path_factory.mktemp("lab"), bundle_path)

@@ -37,7 +37,9 @@ def words(event: Event) -> str | None:
         "target.deployed": lambda: (
             f"deployed in {data.get('deploy_seconds', '?')} s, edge at http://127.0.0.1:{data.get('edge_port')}"
         ),
-        "baseline.recorded": lambda: f"baseline from {data.get('recorded_in')}",
+        "baseline.recorded": lambda: (
+            "baseline recorded " + ("now" if data["new"] else f"earlier, by {data['recorded_in']}")
+        ),
         "trial.started": lambda: f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else ""),
         "load.started": lambda: "users and probes are on",
         "load.stopped": lambda: "users and probes are off",

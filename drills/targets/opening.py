@@ -14,7 +14,8 @@ from drills.faults import FAULTS
 from drills.home import home
 from drills.spec import Drill, Topology
 from drills.targets.base import GpuFaultable
-from drills.targets.local.target import LocalTarget, Progress
+from drills.targets.local import doctor
+from drills.targets.local.target import LocalTarget, Progress, bind
 from drills.targets.registry import attach
 
 
@@ -46,11 +47,7 @@ class Wanted:
 
 @contextmanager
 def open_target(drill: Drill, bundle: Path, lab_dir: Path, wanted: Wanted, progress: Progress) -> Iterator[LocalTarget]:
-    """The target for a drill, deployed and unbroken; afterwards an ephemeral one is gone, a standing one unbroken.
-
-    Raises UsageError where the drill needs what the target cannot do, before anything is deployed.
-    """
-    check_abilities(drill, LocalTarget)
+    """The target for a drill, deployed and unbroken; afterwards an ephemeral one is gone, a standing one unbroken."""
     accelerator = choose_accelerator(drill, wanted.accelerator)
     topology = dataclasses.replace(drill.topology, accelerator=accelerator)
     lab = None if wanted.ephemeral else standing()
@@ -71,6 +68,14 @@ def open_target(drill: Drill, bundle: Path, lab_dir: Path, wanted: Wanted, progr
         finally:
             progress("bringing everything back to where it was")
             lab.reset()
+
+
+def check(drill: Drill, wanted: Wanted) -> None:
+    """Raise UsageError or HostError if the drill cannot run here as wanted; quick, and nothing is deployed."""
+    check_abilities(drill, LocalTarget)
+    if wanted.ephemeral or standing() is None:
+        doctor.require()
+        bind(wanted.port).close()
 
 
 def check_abilities(drill: Drill, kind: type) -> None:

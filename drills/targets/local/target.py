@@ -203,7 +203,7 @@ class LocalTarget:
             (self.lab_dir / folder).mkdir(parents=True, exist_ok=True)
         self._control = f"recdr-{os.getuid()}-{secrets.token_hex(8)}"
         with contextlib.ExitStack() as stack:
-            edge, ops = (stack.enter_context(_bind(port)) for port in (self.port, 0))
+            edge, ops = (stack.enter_context(bind(port)) for port in (self.port, 0))
             listener = stack.enter_context(control.listen(self._control))
             settings = self._settings(topology, edge, ops, listener)
             chosen = self.lab_dir / "settings.json"
@@ -291,7 +291,7 @@ class LocalTarget:
         words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
         if code == EXIT_FORBIDDEN:
             return HostError(
-                f"this machine does not let an ordinary user make namespaces ({words}): run 'recdr doctor'"
+                f"this machine does not let you make namespaces ({words}): run 'recdr doctor'"
             )
         return TargetError(f"the lab's first process ended with {code}: {words[-800:]}")
 
@@ -343,7 +343,7 @@ class LocalTarget:
             time.sleep(0.05)
 
 
-def _bind(port: int) -> socket.socket:
+def bind(port: int) -> socket.socket:
     """A listening socket on the loopback; port 0 lets the kernel choose a free one."""
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
