@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -16,3 +18,28 @@ def commands_with(marker: str) -> list[str]:
         if marker in line:
             found.append(line)
     return found
+
+
+def pid_namespace(pid: int) -> str:
+    """What identifies the PID namespace a process lives in."""
+    return str(Path(f"/proc/{pid}/ns/pid").readlink())
+
+
+def commands_in(namespace: str) -> list[str]:
+    """The names of all processes that live in a PID namespace."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if str((entry / "ns" / "pid").readlink()) == namespace:
+                found.append((entry / "comm").read_text().strip())
+        except OSError:
+            continue
+    return found
+
+
+def eventually_empty(look: Callable[[], list[str]], seconds: float) -> list[str]:
+    """What ``look`` still finds after at most ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while (left := look()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left

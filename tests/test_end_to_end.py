@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import yaml
 
 from drills import spec
 from drills.home import cache
-from tests.processes import commands_with
+from tests.processes import commands_in, commands_with, eventually_empty, pid_namespace
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -115,44 +115,54 @@ def test_partitions_lose_nothing_and_split_no_brain(recdr: Recdr) -> None:
     assert document["measures"]["split_brain_events"]["value"] == 0
 
 
-def start_until(words: str, environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
-    """Start recdr and return once it has said ``words``."""
-    process = subprocess.Popen(
-        [RECDR, *arguments], env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return process
-    raise AssertionError(f"recdr ended with {process.wait()} before it said '{words}'")
+@contextmanager
+def started(words: str, environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """recdr, running, from the moment it has said ``words``; killed at the end if it still runs."""
+    command = [RECDR, *arguments]
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = ""
+        while words not in said:
+            said = process.stderr.readline()
+            assert said, f"recdr ended before it said '{words}'"
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def gone_within(marker: str, seconds: float) -> list[str]:
-    """What still runs with ``marker`` in its command line after at most ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while (left := commands_with(marker)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return left
+def lab_of_latest_run(home: str) -> str:
+    """The PID namespace of the lab that the latest drill deployed for itself."""
+    reference = max(Path(home).glob("runs/*/lab/target.json"))
+    return pid_namespace(json.loads(reference.read_text())["deployment"]["about"]["pid_one"])
 
 
 def test_kill_nine_in_the_middle_of_a_fault_leaves_nothing(environment: dict[str, str]) -> None:
     home = environment["RECDR_HOME"]
-    process = start_until("effect seen", environment, "drill", "run", "failover.yaml", "--ephemeral")
-    assert len(commands_with(home)) > 5
-    process.kill()
-    process.wait()
-    assert gone_within(home, 5.0) == []
+    with started("effect seen", environment, "drill", "run", "failover.yaml", "--ephemeral") as process:
+        namespace = lab_of_latest_run(home)
+        assert len(commands_in(namespace)) > 5
+        process.kill()
+        process.wait()
+        assert eventually_empty(lambda: commands_in(namespace) + commands_with(home), 5.0) == []
     assert home not in Path("/proc/self/mounts").read_text()
 
 
 def test_ctrl_c_heals_and_exits_130(environment: dict[str, str]) -> None:
-    process = start_until("effect seen", environment, "drill", "run", "failover.yaml", "--ephemeral")
-    process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    rest = process.stderr.read()
-    assert process.wait() == 130
-    assert "healing seen" in rest
-    assert gone_within(environment["RECDR_HOME"], 5.0) == []
+    home = environment["RECDR_HOME"]
+    with started("effect seen", environment, "drill", "run", "failover.yaml", "--ephemeral") as process:
+        namespace = lab_of_latest_run(home)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        rest = process.stderr.read()
+        assert process.wait() == 130
+    assert "everything that was broken has been healed" in rest
+    assert eventually_empty(lambda: commands_in(namespace) + commands_with(home), 5.0) == []
+    (run,) = (path for path in Path(home, "runs").iterdir() if "interrupted" in (path / "events.jsonl").read_text())
+    assert json.loads((run / "verdict.json").read_text())["outcome"] == "UNKNOWN"
+    assert (run / "report.html").exists()
 
 
 @pytest.fixture
@@ -166,12 +176,12 @@ def standing(recdr: Recdr) -> Iterator[dict[str, Any]]:
 def test_heal_restores_a_lab_after_kill_nine(
     standing: dict[str, Any], recdr: Recdr, environment: dict[str, str]
 ) -> None:
-    process = start_until("effect seen", environment, "drill", "run", "failover.yaml")
-    refused = recdr("drill", "run", "node-kill.yaml")
-    assert refused.returncode == 2, told(refused)
-    assert "another drill is running" in refused.stderr
-    process.kill()
-    process.wait()
+    with started("effect seen", environment, "drill", "run", "failover.yaml") as process:
+        refused = recdr("drill", "run", "node-kill.yaml")
+        assert refused.returncode == 2, told(refused)
+        assert "another drill is running" in refused.stderr
+        process.kill()
+        process.wait()
     broken = json.loads(recdr("status", "--json").stdout)
     assert broken["lost"] == ["primary"]
     assert not broken["healthy"]
@@ -184,7 +194,7 @@ def test_heal_restores_a_lab_after_kill_nine(
     assert all(node["store_role"] == "master" for name, node in state["nodes"].items() if name.startswith("primary/"))
     down = recdr("down")
     assert down.returncode == 0, told(down)
-    assert gone_within(environment["RECDR_HOME"], 5.0) == []
+    assert eventually_empty(lambda: commands_with(environment["RECDR_HOME"]), 5.0) == []
 
 
 @pytest.mark.parametrize(
@@ -207,4 +217,4 @@ def test_bad_input_is_refused_with_a_remedy(
     assert answer.returncode == 2, told(answer)
     assert complaint in answer.stderr
     assert "Traceback" not in answer.stderr
-    assert gone_within(environment["RECDR_HOME"], 5.0) == []
+    assert eventually_empty(lambda: commands_with(environment["RECDR_HOME"]), 5.0) == []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.looks import answer_degraded
 from drills.targets.base import GpuFaultable, Target
 
 
@@ -35,18 +36,17 @@ class GpuLoss:
         target.fail_accelerator(self.node, target.accelerator_layer(self.node, self.layer))
 
     def took_effect(self, target: Target) -> Evidence:
-        state = target.observe(self.node) or {}
-        said = state.get("accelerator_state", "nothing")
-        if said not in ("degraded", "recovering"):
-            return Evidence(False, f"{self.node} reports its accelerator as {said}")
-        return Evidence(True, f"{self.node} answers from the edge and reports its accelerator as {said}")
+        if answer_degraded(target, self.node):
+            return Evidence(True, f"{self.node} answers a recommendation asked from the edge, and says it is degraded")
+        return Evidence(False, f"{self.node} does not say that its answers are degraded")
 
     def heal(self, target: GpuFaultable) -> None:
         target.restore_accelerator(self.node)
 
     def healed(self, target: Target) -> Evidence:
-        said = (target.observe(self.node) or {}).get("accelerator_state", "nothing")
-        return Evidence(said == "ok", f"{self.node} reports its accelerator as {said}")
+        if answer_degraded(target, self.node) is False:
+            return Evidence(True, f"{self.node} answers a recommendation asked from the edge, and is not degraded")
+        return Evidence(False, f"{self.node} does not answer yet, or only degraded")
 
 
 inject, heal = activities(GpuLoss)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import httpx
+
 from drills.faults.base import Evidence
-from drills.targets.base import Target
+from drills.targets.base import NODE_HEADER, Target
 
 
 def node_silent(target: Target, node: str) -> Evidence:
@@ -14,6 +16,18 @@ def node_silent(target: Target, node: str) -> Evidence:
     if target.observe(node) is None:
         return Evidence(True, f"{node} no longer answers a request sent to it from the edge")
     return Evidence(False, f"{node} still answers requests sent to it from the edge")
+
+
+def answer_degraded(target: Target, node: str) -> bool | None:
+    """Whether ``node`` answers a recommendation asked of it from the edge as degraded; None without an answer."""
+    headers = {NODE_HEADER: node}
+    body = {"user": "recdr-look", "k": 5}
+    try:
+        answer = httpx.post(f"{target.deployment.ops_url}/v1/recommend", json=body, headers=headers, timeout=2.0)
+    except httpx.HTTPError:
+        return None
+    degraded = answer.headers.get("X-Recsvc-Degraded")
+    return None if answer.status_code != httpx.codes.OK or degraded is None else bool(degraded == "1")
 
 
 def nodes_ready(target: Target, nodes: Iterable[str]) -> Evidence:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from drills.faults import FAULTS
-from drills.faults.base import Fault, wait_for
+from drills.faults.base import Fault, arguments, wait_for
 from drills.targets.local.target import LocalTarget
 from drills.targets.registry import TARGET_VARIABLE
 from drills.undo import RUN_VARIABLE, UndoLog, unhealed
@@ -61,10 +61,9 @@ def test_takes_effect_heals_and_heals_twice(lab: LocalTarget, fault: Fault) -> N
 
 
 def test_heals_from_a_fresh_process(lab: LocalTarget, fault: Fault, tmp_path: Path) -> None:
-    arguments = {name: getattr(fault, name) for name in fault.__dataclass_fields__}  # type: ignore[attr-defined]
-    UndoLog(tmp_path).intend(fault.name, arguments)
+    UndoLog(tmp_path).intend(fault.name, arguments(fault))
     fault.inject(lab)
-    script = f"from drills.faults.{fault.name} import heal; heal(**{json.dumps(arguments)})"
+    script = f"from drills.faults.{fault.name} import heal; heal(**{json.dumps(arguments(fault))})"
     environment = {**os.environ, TARGET_VARIABLE: str(lab.reference), RUN_VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
     assert fault.healed(lab).observed

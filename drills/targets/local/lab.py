@@ -122,7 +122,7 @@ class Lab:
         """Send a fault command to a node's admin socket and return its answer; raises RuntimeError if refused."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(3.0)
-            client.connect(str(services.admin_socket(self.settings, node)))
+            client.connect(str(services.admin_socket(node)))
             content = json.dumps(body).encode()
             head = f"POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
             client.sendall(head.encode() + content)
@@ -227,7 +227,7 @@ class Lab:
             pass_fds=fds,
             preexec_fn=enter,  # noqa: PLW1509 - PID 1 has one thread, and setns has no other place
             start_new_session=True,
-            cwd=self.settings.lab_dir,
+            cwd=self.settings.run,
             env=environment,
         )
 
@@ -319,6 +319,7 @@ def _be_pid_one(settings: Settings) -> NoReturn:
     namespaces.private_mounts()
     namespaces.mount("proc", Path("/proc"))
     namespaces.mount("tmpfs", settings.run, "size=2g,mode=700")
+    os.chdir(settings.run)
     key = services.key_file(settings)
     key.write_text(secrets.token_hex(32))
     key.chmod(0o600)

@@ -156,7 +156,7 @@ def node(settings: Settings, name: str) -> Service:
     other = next(region for region in REGIONS if region != host.site)
     sentinels = {"own": host.site, "witness": EDGE, "other": other}
     argv = [sys.executable, "-P", "-m", "recsvc.server", "--bind", f"{host.address}:{NODE_PORT}"]
-    argv += ["--admin-socket", str(admin_socket(settings, name)), "--region", host.site, "--node", name]
+    argv += ["--admin-socket", str(admin_socket(name)), "--region", host.site, "--node", name]
     argv += [
         "--bundle",
         settings.bundle,
@@ -173,9 +173,13 @@ def node(settings: Settings, name: str) -> Service:
     return Service(name, name, "node", tuple(argv))
 
 
-def admin_socket(settings: Settings, name: str) -> Path:
-    """Where a node listens for fault commands: inside the lab's private tmpfs, out of every client's reach."""
-    return settings.run / f"{name.replace('/', '-')}.sock"
+def admin_socket(name: str) -> Path:
+    """Where a node listens for fault commands: inside the lab's private tmpfs, out of every client's reach.
+
+    Relative to ``Settings.run``, where every process of the lab has its working directory: a socket's path may have
+    107 characters, and users' folders do not care.
+    """
+    return Path(f"{name.replace('/', '-')}.sock")
 
 
 def key_file(settings: Settings) -> Path:
@@ -217,7 +221,6 @@ def haproxy_conf(settings: Settings) -> str:
     log stdout format raw local0 info
     maxconn 4096
     nbthread 1
-    stats socket {settings.run / "haproxy.sock"} mode 600 level admin
 
 defaults
     mode http

@@ -290,9 +290,7 @@ class LocalTarget:
     def _launch_error(self, code: int) -> Exception:
         words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
         if code == EXIT_FORBIDDEN:
-            return HostError(
-                f"this machine does not let you make namespaces ({words}): run 'recdr doctor'"
-            )
+            return HostError(f"this machine does not let you make namespaces ({words}): run 'recdr doctor'")
         return TargetError(f"the lab's first process ended with {code}: {words[-800:]}")
 
     def _seed_command(self, settings: Settings) -> list[str]:
@@ -323,6 +321,7 @@ class LocalTarget:
         deadline = time.monotonic() + READY_TIMEOUT_S
         waiting = list(nodes)
         while waiting:
+            self._check_running()
             waiting = [node for node in waiting if not (self.observe(node) or {}).get("ready")]
             if waiting and time.monotonic() > deadline:
                 raise TargetError(
@@ -331,6 +330,14 @@ class LocalTarget:
             if waiting:
                 self.progress(f"waiting for {len(waiting)} of {len(nodes)} nodes")
                 time.sleep(0.1)
+
+    def _check_running(self) -> None:
+        """Raise TargetError with its last words if a process of the lab ended by itself."""
+        for name, runs in self.status()["processes"].items():
+            if not runs:
+                log = self.lab_dir / "logs" / f"{name.replace('/', '-')}.log"
+                words = log.read_text(errors="replace").strip()[-1200:] if log.exists() else "(it said nothing)"
+                raise TargetError(f"{name} ended by itself: {words}")
 
     def _wait_gone(self) -> None:
         """PID 1 is gone once its control socket is: the kernel closes it with the process."""
