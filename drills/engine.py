@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from drills import baseline, experiment, judging, model, record, rundir
-from drills.errors import Interrupted, RecdrError, UsageError
+from drills.errors import Interrupted, RecdrError, TargetError, UsageError
 from drills.home import cache, home
 from drills.load.clients import Audience
 from drills.record import EventWriter, ReadBack
@@ -49,6 +49,8 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     Whatever it broke is healed before this returns or raises; an ephemeral lab is gone. Raises RecdrError: a run that
     was refused leaves no directory, one that was interrupted or whose target failed leaves what was recorded, judged.
     """
+    if options.trials is not None and options.trials < len(drill.variants):
+        raise UsageError(f"--trials {options.trials}: the drill has {len(drill.variants)} variants, or some never run")
     run_dir = rundir.create(options.out or home() / "runs", drill.path.stem)
     shutil.copyfile(drill.path, run_dir.drill)
     events = EventWriter(run_dir.events)
@@ -64,7 +66,10 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
                 first = Trial(run_dir, drill, target, audience, _seed(drill, options), observer)
                 trials = options.trials or drill.trials
                 rundir.write_meta(run_dir, _facts(first, bundle, trials, options))
-                _run_trials(first, trials, bundle, events, rows)
+                try:
+                    _run_trials(first, trials, bundle, events, rows)
+                finally:
+                    _ignore_signals()  # from here on everything is brought back, which must not be interrupted
     except UsageError:
         shutil.rmtree(run_dir.path)
         raise
@@ -108,6 +113,9 @@ def _take_baseline(trial: Trial, bundle: Bundle, events: EventWriter) -> None:
         trial.observer.progress("recording a baseline: nothing is broken yet")
         run_baseline(trial)
         found = {"recorded_in": trial.run.id, **judging.steady_measures(trial.drill, trial.clients().parts())}
+        if len(found["quality"]) < len(trial.audience.evaluation):
+            answered = f"{len(found['quality'])} of {len(trial.audience.evaluation)}"
+            raise TargetError(f"no baseline could be recorded: {answered} evaluation users were answered")
         baseline.save(home(), key, found)
     trial.observer.event(events.write("baseline.recorded", fingerprint=key, new=new, **found))
 
@@ -154,18 +162,24 @@ def _keep_logs(run_dir: RunDir) -> None:
         shutil.rmtree(run_dir.lab)
 
 
+def _ignore_signals() -> None:
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def _interruptible(events: EventWriter) -> Iterator[None]:
     """Turn Ctrl-C, SIGTERM and a closed terminal into one exception, so that healing is ordinary unwinding."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for each in STOPPING:
-            signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the healing
+        _ignore_signals()  # a second Ctrl-C must not interrupt the healing
         name = signal.Signals(number).name
         events.write("interrupted", signal=name)
         raise Interrupted(f"interrupted by {name}; everything that was broken has been healed")
 
-    before = {number: signal.signal(number, stop) for number in STOPPING}
+    # What was ignored from the start (nohup) stays ignored.
+    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from drills import processes
-from drills.errors import EXIT_USAGE, SpecError
+from drills.errors import SpecError
 from drills.rundir import RunDir
 from drills.spec import Drill
 from drills.targets.registry import TARGET_VARIABLE
 from drills.undo import RUN_VARIABLE, TRIAL_VARIABLE
 
+CHECK_TIMEOUT_S = 60.0
+
 
 def check(drill: Drill, log: Path) -> None:
     """Have Chaos Toolkit validate the drill as every variant of it will run; raises SpecError in its words."""
-    for number in range(1, len(drill.variants) + 1 or 2):
+    for number in range(1, max(1, len(drill.variants)) + 1):
         log.unlink(missing_ok=True)
-        if _start({"experiment": drill.experiment_of(number)}, drill, log, {}).wait() == EXIT_USAGE:
+        if _start({"experiment": drill.experiment_of(number)}, drill, log, {}).wait(timeout=CHECK_TIMEOUT_S) != 0:
             raise SpecError(drill.path, f"Chaos Toolkit refuses it: {log.read_text(errors='replace').strip()}")
 
 

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from drills.errors import TargetError
 from drills.faults import FAULTS
 from drills.faults.base import HEAL_TIMEOUT_S, Evidence, wait_for
 from drills.undo import Intent, UndoLog, unhealed
@@ -33,5 +32,5 @@ def _heal(intent: Intent, target: Any, undo: UndoLog) -> Evidence:
         fault.heal(target)
         undo.healed(intent.fault, intent.arguments, begin, time.monotonic_ns())
         return wait_for(lambda: fault.healed(target), HEAL_TIMEOUT_S)
-    except TargetError as error:
-        return Evidence(False, f"healing failed: {error}")
+    except Exception as error:  # whatever went wrong with this one, the others must be healed
+        return Evidence(False, f"healing failed: {type(error).__name__}: {error}")

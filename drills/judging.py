@@ -19,6 +19,8 @@ from drills.spec import Drill
 def judge_run(run: RunDir) -> verdict.Verdict:
     """Judge the run by its record, write ``verdict.json``, and build the reports; raises UsageError for no run."""
     meta = rundir.read_meta(run)
+    if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
+        record.write_requests(run.requests, sorted(run.parts.glob("*.jsonl")))
     drill = spec.load(run.drill)
     judged = verdict.judge(
         record.read(run.path),

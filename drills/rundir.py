@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import sys
 import time
@@ -41,6 +42,11 @@ class RunDir:
     @property
     def id(self) -> str:
         return self.path.name
+
+    @property
+    def token(self) -> str:
+        """A short name of the run, for ids that others limit in length and alphabet."""
+        return hashlib.sha256(self.id.encode()).hexdigest()[:12]
 
     @property
     def drill(self) -> Path:
@@ -88,7 +94,8 @@ class RunDir:
 def create(runs: Path, name: str) -> RunDir:
     """Make a fresh run directory below ``runs``; raises HostError where the disk does not allow it."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    run = RunDir(runs / f"{stamp}-{name}-{secrets.token_hex(2)}")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:60]
+    run = RunDir(runs / f"{stamp}-{plain}-{secrets.token_hex(2)}")
     try:
         for folder in (run.path, run.parts, run.logs):
             folder.mkdir(parents=True)
@@ -109,7 +116,7 @@ def find(runs: Path, name: str | None) -> RunDir:
     """The run called ``name`` (an id, its unique beginning, or a path); without a name the latest."""
     if name and (Path(name) / "meta.json").is_file():
         return RunDir(Path(name).absolute())
-    known = sorted(p.name for p in runs.iterdir() if p.is_dir()) if runs.is_dir() else []
+    known = sorted(p.parent.name for p in runs.glob("*/meta.json"))
     found = [run for run in known if run.startswith(name or "")]
     if not found:
         raise UsageError(

@@ -56,7 +56,9 @@ def run_trial(trial: Trial) -> list[ReadBack]:
     """Run one trial to its end and return what was read back; whatever happens, its faults are healed."""
     events = EventWriter(trial.run.events, trial.number)
     variant = trial.drill.variant_of(trial.number)
-    begin = events.write("trial.started", variant=variant.name if variant else None).t
+    begin = events.write(
+        "trial.started", variant=variant.name if variant else None, planned=len(trial.drill.faults(variant))
+    ).t
     clients = trial.clients()
     watch = Watch.on(clients.parts(), trial.run.events)
     try:
@@ -68,8 +70,10 @@ def run_trial(trial: Trial) -> list[ReadBack]:
         _run_experiment(trial, watch, clients, events)
         _follow(trial, watch, clients, trial.drill.tail_s)
     finally:
-        events.write("load.stopped")
-        clients.stop()
+        try:
+            events.write("load.stopped")
+        finally:
+            clients.stop()
         _copy_sightings(trial, events, begin)
         watch.close()
     rows = read_back(trial.target.deployment, clients.id_prefix, trial.number, events)

@@ -6,6 +6,7 @@ can be found again by another process, whatever happened to this one.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -88,7 +89,9 @@ class UndoLog:
     def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
         fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            os.write(fd, json.dumps({"t": time.monotonic_ns(), **entry}).encode() + b"\n")
+            line = b"\n" + json.dumps({"t": time.monotonic_ns(), **entry}).encode() + b"\n"  # ends a torn line, too
+            if os.write(fd, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             if durable:
                 os.fsync(fd)
         finally:
@@ -99,7 +102,10 @@ def unhealed(run_dir: Path) -> list[Intent]:
     """The intents of a run that were never confirmed as healed, the latest first."""
     open_: dict[str, Intent] = {}
     for line in lines(run_dir / "intent.jsonl"):
-        entry = json.loads(line)
+        try:
+            entry = json.loads(line)
+        except ValueError:  # blank, or torn by a full disk: nothing was injected on it
+            continue
         intent = Intent(entry["fault"], entry["arguments"])
         key = json.dumps([intent.fault, intent.arguments], sort_keys=True)
         open_.pop(key, None)

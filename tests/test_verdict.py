@@ -262,3 +262,31 @@ def test_the_document_is_stable_and_has_no_infinity() -> None:
     assert (entry["value"], entry["possible"], entry["outcome"]) == (None, [0, None], "UNKNOWN")
     assert document["trials"][0]["faults"][0]["effect_observed"] is True
     assert document["measures"]["rto_read_s"]["resolution"] == 0.02
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (
+            event("step.ended", 12, name="drain-the-pool", status="failed", error="no such pool"),
+            "drain-the-pool failed",
+        ),
+        (event("steady.checked", 9, when="before", met=False), "not met before the fault"),
+        (event("steady.checked", 19, when="after", met=False), "not met again at the end"),
+    ],
+)
+def test_what_chaos_toolkit_calls_completed_is_no_pass(extra: record.Event, said: str) -> None:
+    whole = timeline(reads(), events=[*usual_events(), extra])
+    verdict = judge(whole, [Objective("rto_read_s", max=5.0)], run="r", drill="d")
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert any(said in reason for reason in verdict.reasons)
+
+
+def test_fewer_faults_than_planned_are_no_pass() -> None:
+    events = [e for e in usual_events() if e.kind != "trial.started"]
+    started = event("trial.started", 0, variant=None, planned=2)
+    verdict = judge(
+        timeline(reads(), events=[started, *events]), [Objective("rto_read_s", max=5.0)], run="r", drill="d"
+    )
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "Only 1 of the drill's 2 faults were injected." in verdict.reasons

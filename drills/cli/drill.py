@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import sys
@@ -20,7 +21,7 @@ from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
 from drills.healing import heal_open_faults
 from drills.home import home
 from drills.targets.local.target import LocalTarget
-from drills.targets.opening import check_abilities, standing
+from drills.targets.opening import check_abilities, exclusive, standing
 
 app = typer.Typer(no_args_is_help=True, help="Run drills and judge them.")
 EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
@@ -152,11 +153,12 @@ def heal(name: RunName = None) -> None:
     if lab is None:
         OUT.print("No lab is up: a drill's own lab goes with the drill, and everything it broke with it.")
         return
-    left = heal_open_faults(run.path, lab) if run else []
-    for intent, evidence in left:
-        state = "healed" if evidence.observed else "NOT healed"
-        OUT.print(f"{state}: {intent.fault} {json.dumps(intent.arguments)}: {evidence.text}", soft_wrap=True)
-    lab.reset()
+    with exclusive(lab.lab_dir):
+        left = heal_open_faults(run.path, lab) if run else []
+        for intent, evidence in left:
+            state = "healed" if evidence.observed else "NOT healed"
+            OUT.print(f"{state}: {intent.fault} {json.dumps(intent.arguments)}: {evidence.text}", soft_wrap=True)
+        lab.reset()
     OUT.print("The lab serves with all its nodes, and the primary is the master.")
     if not all(evidence.observed for _, evidence in left):
         raise typer.Exit(EXIT_UNKNOWN)
@@ -176,7 +178,9 @@ def _finish(run_dir: rundir.RunDir, as_json: bool) -> None:
     raw = run_dir.verdict.read_text()
     document: dict[str, Any] = json.loads(raw)
     if as_json:
-        sys.stdout.write(raw)
+        with contextlib.suppress(OSError):  # nobody reads any more: the exit code still says what was found
+            sys.stdout.write(raw)
+            sys.stdout.flush()
     else:
         print_verdict(document)
         ERR.print(f"report: {run_dir.path / 'report.html'}", soft_wrap=True)

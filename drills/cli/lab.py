@@ -45,6 +45,8 @@ def up(
         accelerator=choose_accelerator(None, accelerator),
     )
     with exclusive(standing_dir()):
+        if standing() is not None:
+            raise UsageError("a lab came up meanwhile: see 'recdr status'")
         lab = LocalTarget(standing_dir(), bundle, ephemeral=False, port=port, progress=lines.progress)
         deployment = lab.deploy(topology)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +18,17 @@ from rich.text import Text
 from drills.record import Event
 from drills.watch import Glance
 
+
 # Everything for people goes to stderr; stdout is for what programs read. NO_COLOR and dumb terminals are honoured.
-ERR = Console(stderr=True, highlight=False)
-OUT = Console(highlight=False)
+class Terminal(Console):
+    """A console whose reader may go away: what is being done goes on, unheard."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+ERR = Terminal(stderr=True, highlight=False)
+OUT = Terminal(highlight=False)
 STYLES = {"PASS": "bold green", "FAIL": "bold red", "UNKNOWN": "bold yellow"}
 _KEEP = 9
 
@@ -83,7 +92,8 @@ class Lines:
             self._say(what)
 
     def _say(self, line: str) -> None:
-        self._console.print(f"{time.monotonic() - self._begin:7.1f} s  {escape(line)}", soft_wrap=True)
+        with contextlib.suppress(OSError):  # a terminal that was closed must not keep anything from being healed
+            self._console.print(f"{time.monotonic() - self._begin:7.1f} s  {escape(line)}", soft_wrap=True)
 
 
 class Screen:

@@ -58,7 +58,7 @@ class Clients:
     @property
     def id_prefix(self) -> str:
         """What every event id of this trial begins with."""
-        return f"{self.run.id}-{self.trial}"
+        return f"{self.run.token}-{self.trial}"
 
     @property
     def rates(self) -> dict[str, float]:

@@ -27,7 +27,7 @@ def of_trial(timeline: Timeline) -> Problems:
     cut = tuple(_cut_short(events))
     return Problems(
         invalid=tuple(dict.fromkeys(_invalid(events, timeline))),
-        doubts=tuple(dict.fromkeys((*cut, *_unhealed(events)))),
+        doubts=tuple(dict.fromkeys((*cut, *_unhealed(events), *_unsteady(events)))),
         cut_short=bool(cut),
     )
 
@@ -77,6 +77,7 @@ def _invalid(events: list[Event], timeline: Timeline) -> Iterator[str]:
             yield f"The fault {_named(intent)} was about to be injected, but never reported to be in force."
     if not injected:
         yield "No fault was injected, so the drill's question was not asked."
+    yield from _not_as_planned(events, len(injected))
     for fault in injected:
         effect = _follow_up(events, fault, "fault.effect")
         if effect is None:
@@ -88,11 +89,30 @@ def _invalid(events: list[Event], timeline: Timeline) -> Iterator[str]:
         yield "No probe was recorded, so nothing is known about what clients saw."
 
 
+def _not_as_planned(events: list[Event], injected: int) -> Iterator[str]:
+    """What chaoslib calls completed all the same: faults left out, failed steps, a bad start."""
+    planned = next((e.data.get("planned") for e in _of_kind(events, "trial.started")), None)
+    if isinstance(planned, int) and 0 < injected < planned:
+        yield f"Only {injected} of the drill's {planned} faults were injected."
+    for step in _of_kind(events, "step.ended"):
+        if step.data.get("status") == "failed":
+            yield f"The step {step.data.get('name')} failed: {str(step.data.get('error') or 'no reason').rstrip('.')}."
+    for checked in _of_kind(events, "steady.checked"):
+        if checked.data.get("when") == "before" and checked.data.get("met") is not True:
+            yield "The steady state was not met before the fault: something was wrong already."
+
+
 def _unhealed(events: list[Event]) -> Iterator[str]:
     for fault in _of_kind(events, "fault.injected"):
         confirmed = _follow_up(events, fault, "heal.confirmed", accept=lambda e: e.data.get("confirmed") is True)
         if confirmed is None:
             yield f"It was not confirmed that the fault {_named(fault)} was healed."
+
+
+def _unsteady(events: list[Event]) -> Iterator[str]:
+    for checked in _of_kind(events, "steady.checked"):
+        if checked.data.get("when") == "after" and checked.data.get("met") is not True:
+            yield "The steady state was not met again at the end."
 
 
 def _cut_short(events: list[Event]) -> Iterator[str]:

@@ -59,14 +59,13 @@ def open_target(drill: Drill, bundle: Path, lab_dir: Path, wanted: Wanted, progr
         finally:
             lab.teardown()
         return
-    _check_same(lab, topology, drill)
+    _check_same(lab, topology, bundle, wanted.accelerator or drill.topology.accelerator)
     with exclusive(lab.lab_dir):
         progress("using the lab that is up")
         lab.reset()
         try:
             yield lab
         finally:
-            progress("bringing everything back to where it was")
             lab.reset()
 
 
@@ -123,7 +122,7 @@ def exclusive(lab_dir: Path) -> Iterator[None]:
         yield
 
 
-def _check_same(lab: LocalTarget, wanted: Topology, drill: Drill) -> None:
+def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: str | None) -> None:
     """Refuse a standing lab that is not what the drill describes."""
     have = lab.deployment
     counts = {region: len(nodes) for region, nodes in have.nodes.items()}
@@ -133,8 +132,10 @@ def _check_same(lab: LocalTarget, wanted: Topology, drill: Drill) -> None:
         differences.append(f"nodes {counts} instead of {asked}")
     if have.replication != wanted.replication:
         differences.append(f"replication {have.replication} instead of {wanted.replication}")
-    if drill.topology.accelerator not in (None, "auto") and have.accelerator != wanted.accelerator:
+    if accelerator not in (None, "auto") and have.accelerator != wanted.accelerator:
         differences.append(f"accelerator {have.accelerator} instead of {wanted.accelerator}")
+    if have.bundle != bundle:
+        differences.append(f"the model {have.bundle.name} instead of {bundle.name}")
     if differences:
         raise UsageError(
             f"the lab that is up has {'; '.join(differences)}: "

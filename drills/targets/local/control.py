@@ -16,6 +16,10 @@ from drills.errors import TargetError
 _CREDENTIALS = struct.Struct("3i")
 
 
+class Gone(TargetError):  # noqa: N818 - a state of affairs that callers ask for
+    """Nobody listens any more: the lab's PID 1 is not there."""
+
+
 def listen(name: str) -> socket.socket:
     """A listening control socket called ``name``."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -32,7 +36,9 @@ def call(name: str, do: str, timeout_s: float = 10.0, /, **arguments: Any) -> An
             client.connect(f"\0{name}")
             client.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
             answer = json.loads(client.makefile("rb").readline() or b'{"error": "it hung up"}')
-        except OSError as error:
+        except ConnectionRefusedError as error:
+            raise Gone("the lab is gone") from error
+        except (OSError, ValueError) as error:
             raise TargetError(f"the lab does not answer ({do}: {error or type(error).__name__})") from error
     if "error" in answer:
         raise TargetError(f"the lab could not do '{do}': {answer['error']}")

@@ -64,6 +64,7 @@ class Lab:
     running: dict[str, Running] = field(default_factory=dict)
     tools: dict[str, Tool] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    wanted: list[str] = field(default_factory=list)
     stopped: bool = False
 
     def start(self, service: Service) -> None:
@@ -147,9 +148,8 @@ class Lab:
 
     def status(self) -> dict[str, Any]:
         """What runs, what is cut, what is lost."""
-        wanted = [service.name for service in services.services(self.settings)]
         return {
-            "processes": {name: name in self.running for name in wanted},
+            "processes": {name: name in self.running for name in self.wanted},
             "cuts": sorted(self.network.cuts),
             "lost": sorted(self.lost),
         }
@@ -326,6 +326,7 @@ def _be_pid_one(settings: Settings) -> NoReturn:
     events = EventWriter(Path(settings.lab_dir) / "events.jsonl")
     lab = Lab(settings, Network(settings.plan), events)
     for service in services.services(settings):
+        lab.wanted.append(service.name)
         lab.start(service)
     lab.serve()
     os._exit(0)

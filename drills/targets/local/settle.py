@@ -103,8 +103,7 @@ def main() -> int:
     missing = ""
     if what == "failback":
         primary = addresses[1]
-        missing = _until(lambda: failback(addresses, primary), AGREE_TIMEOUT_S)
-        missing = missing or _until(lambda: agree(addresses, primary), AGREE_TIMEOUT_S)
+        missing = _until(lambda: failback(addresses, primary) or agree(addresses, primary), 2 * AGREE_TIMEOUT_S)
     else:
         missing = _until(lambda: agree(addresses), AGREE_TIMEOUT_S)
     if missing:

@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 
 from drills.errors import HostError, TargetError
+from drills.processes import die_with_parent
 from drills.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGIONS, Deployment
@@ -80,11 +81,13 @@ class LocalTarget:
         return target
 
     def alive(self) -> bool:
-        """Whether the lab's PID 1 answers."""
+        """Whether the lab's PID 1 is there; one that is too busy to answer is there."""
         try:
             self._ask("status", timeout_s=5.0)
-        except TargetError:
+        except control.Gone:
             return False
+        except TargetError:
+            return True
         return True
 
     def deploy(self, topology: Topology) -> Deployment:
@@ -116,7 +119,9 @@ class LocalTarget:
             except subprocess.TimeoutExpired:
                 self._launcher.kill()
                 self._launcher.wait()
-        self._wait_gone()
+        if not self._wait_gone():
+            self._kill_launcher()
+            self._wait_gone()
         self.reference.unlink(missing_ok=True)
 
     def reset(self) -> None:
@@ -187,7 +192,9 @@ class LocalTarget:
         self._ask("admin", node=node, path="/accelerator/fail", body={"layer": layer})
 
     def restore_accelerator(self, node: str) -> None:
-        """A simulated loss is lifted; after a real one only a new process has a usable CUDA context."""
+        """A simulated loss is lifted; after a real one only a new process has a usable CUDA context. Idempotent."""
+        if (self.observe(node) or {}).get("accelerator_state") == "ok":
+            return
         if self.deployment.accelerator == "cuda":
             self._ask("kill", name=node, number=int(signals.SIGKILL))
             self._ask("start_node", name=node)
@@ -201,6 +208,8 @@ class LocalTarget:
         """Bind the sockets on the host, start PID 1 with them, and wait until it answers."""
         for folder in ("run", "logs"):
             (self.lab_dir / folder).mkdir(parents=True, exist_ok=True)
+        for stale in ("events.jsonl", "intent.jsonl"):  # of an earlier lab, perhaps from before a reboot
+            (self.lab_dir / stale).unlink(missing_ok=True)
         self._control = f"recdr-{os.getuid()}-{secrets.token_hex(8)}"
         with contextlib.ExitStack() as stack:
             edge, ops = (stack.enter_context(bind(port)) for port in (self.port, 0))
@@ -216,6 +225,7 @@ class LocalTarget:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    preexec_fn=die_with_parent if self.ephemeral else None,  # noqa: PLW1509 - no thread runs yet
                 )
         self._wait_up()
         self._deployment = self._describe(settings)
@@ -339,15 +349,27 @@ class LocalTarget:
                 words = log.read_text(errors="replace").strip()[-1200:] if log.exists() else "(it said nothing)"
                 raise TargetError(f"{name} ended by itself: {words}")
 
-    def _wait_gone(self) -> None:
-        """PID 1 is gone once its control socket is: the kernel closes it with the process."""
+    def _wait_gone(self) -> bool:
+        """Whether PID 1 went within 5 s: its control socket goes with it."""
         deadline = time.monotonic() + 5.0
         while self._control and time.monotonic() < deadline:
             try:
                 control.call(self._control, "status", 1.0)
+            except control.Gone:
+                return True
             except TargetError:
-                return
+                continue
             time.sleep(0.05)
+        return not self._control
+
+    def _kill_launcher(self) -> None:
+        """End a lab that does not listen: its PID 1 dies with the process that launched it."""
+        if not self.reference.exists():
+            return
+        pid = int(json.loads(self.reference.read_text())["launcher"])
+        with contextlib.suppress(OSError):
+            if b"drills.targets.local.lab" in Path(f"/proc/{pid}/cmdline").read_bytes():  # pids are used again
+                os.kill(pid, signals.SIGKILL)
 
 
 def bind(port: int) -> socket.socket:
