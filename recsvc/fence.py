@@ -148,10 +148,18 @@ class View:
     def saw_role(self, role: str, replicas: int, now_ns: int) -> View:
         """Fold in an answer to ROLE."""
         gone_since = self.gone_since_ns if role == "master" else None
-        if role == "master" and replicas == 0 and (gone_since is None or self.replicas > 0):
-            gone_since = now_ns
+        if role == "master" and replicas == 0:
+            gone_since = self._gone_since(now_ns)
         seen = replace(self, role=role, role_ns=now_ns, replicas=replicas, gone_since_ns=gone_since)
         return seen if role == "master" else replace(seen, replica_confirmed_ns=0, silent_since_ns=None)
+
+    def _gone_since(self, now_ns: int) -> int:
+        """Since when the replica has been gone, now that ROLE lists none."""
+        if self.gone_since_ns is not None:
+            return now_ns if self.replicas > 0 else self.gone_since_ns  # it had come back, and went again
+        # One that had been silent for long is dropped at last by its master: that is no news.
+        silent_since = self.replica_gone_since_ns(now_ns)
+        return now_ns if silent_since is None else silent_since
 
     def saw_heartbeat(self, sent_ns: int, confirmed: bool) -> View:
         """Fold in a heartbeat sent at ``sent_ns`` that the replica did or did not confirm in time."""

@@ -258,3 +258,18 @@ def test_the_simulation_would_find_a_broken_rule(monkeypatch: pytest.MonkeyPatch
         lambda before, word: fence.Witnessed(word, 0) if word.confirms or word.promoted else None,
     )
     assert any(len(regions) == 2 for seed in range(300) for regions in alone_at(seed))
+
+
+def test_a_silent_replica_that_is_dropped_at_last_is_no_news() -> None:
+    """The store gives a silent replica up after seconds; writes that go on alone must not stop for that."""
+    view = View().saw_role("master", 1, NOW).saw_heartbeat(NOW, confirmed=False)
+    later = NOW + 3000 * MS
+    assert view.replica_gone_since_ns(later) == NOW
+    assert view.saw_role("master", 0, later).replica_gone_since_ns(later) == NOW
+
+
+def test_a_replica_that_comes_back_is_gone_until_it_confirms_something() -> None:
+    view = View().saw_role("master", 0, NOW).saw_role("master", 1, NOW + MS)
+    assert view.replica_gone_since_ns(NOW + 2 * MS) == NOW
+    assert view.saw_role("master", 0, NOW + 3 * MS).replica_gone_since_ns(NOW + 3 * MS) == NOW + 3 * MS
+    assert view.saw_heartbeat(NOW + 2 * MS, confirmed=True).replica_gone_since_ns(NOW + 3 * MS) is None
