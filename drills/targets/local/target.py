@@ -130,7 +130,7 @@ class LocalTarget:
         nodes = [node for region in REGIONS for node in self.nodes_of(region)]
         self._wait_ready(nodes)
         for node in nodes:
-            if (self.observe(node) or {}).get("accelerator_state") not in ("ok", None):
+            if self.deployment.accelerator in ("simulated", "cuda"):
                 self.restore_accelerator(node)
         self._settle("failback")
         self._wait_ready(nodes)
@@ -193,13 +193,18 @@ class LocalTarget:
 
     def restore_accelerator(self, node: str) -> None:
         """A simulated loss is lifted; after a real one only a new process has a usable CUDA context. Idempotent."""
-        if (self.observe(node) or {}).get("accelerator_state") == "ok":
-            return
-        if self.deployment.accelerator == "cuda":
+        if self.deployment.accelerator != "cuda":
+            self._ask("admin", node=node, path="/accelerator/restore", body={})
+        elif not self._accelerator_works(node):
             self._ask("kill", name=node, number=int(signals.SIGKILL))
             self._ask("start_node", name=node)
-        else:
-            self._ask("admin", node=node, path="/accelerator/restore", body={})
+
+    def _accelerator_works(self, node: str) -> bool:
+        """Whether ``node`` says so after it has used its accelerator once: it notices a loss only in use."""
+        with contextlib.suppress(httpx.HTTPError):
+            body, headers = {"user": "recdr-look", "k": 5}, {NODE_HEADER: node}
+            httpx.post(f"{self.deployment.ops_url}/v1/recommend", json=body, headers=headers, timeout=2.0)
+        return (self.observe(node) or {}).get("accelerator_state") == "ok"
 
     def _ask(self, do: str, timeout_s: float = 15.0, **arguments: Any) -> Any:
         return control.call(self._control, do, timeout_s, **arguments)
