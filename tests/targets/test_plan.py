@@ -52,7 +52,7 @@ def test_the_director_prefers_the_primary_for_reads_and_nobody_for_writes(tmp_pa
 
 def test_the_witness_decides_first(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    for site, quorum, down_after in (("edge", 1, 400), ("primary", 2, 1500), ("standby", 2, 1500)):
+    for site, quorum, down_after in (("edge", 1, 400), ("primary", 3, 1500), ("standby", 3, 1500)):
         conf = Path(services.sentinel(settings(tmp_path), site).argv[1]).read_text()
         assert f"monitor recdr 10.77.1.10 6379 {quorum}\n" in conf
         assert f"down-after-milliseconds recdr {down_after}\n" in conf

@@ -12,7 +12,7 @@ from drills.errors import HostError
 from drills.targets.base import EDGE, REGIONS
 from drills.targets.local.plan import MASTER_NAME, NODE_PORT, SENTINEL_PORT, STORE_PORT, Plan
 
-# The witness decides first and alone that the master is down; a regional Sentinel needs a second opinion and waits
+# The witness decides first and alone that the master is down; a regional Sentinel needs both other opinions and waits
 # longer. A leader needs the votes of a majority in any case. Equal timers split the vote and cost up to 10 s.
 WITNESS_DOWN_AFTER_MS = 400
 REGIONAL_DOWN_AFTER_MS = 1500
@@ -142,7 +142,7 @@ bind {address}
 protected-mode no
 daemonize no
 logfile ""
-sentinel monitor {MASTER_NAME} {master} {STORE_PORT} {1 if witness else 2}
+sentinel monitor {MASTER_NAME} {master} {STORE_PORT} {1 if witness else 3}
 sentinel down-after-milliseconds {MASTER_NAME} {WITNESS_DOWN_AFTER_MS if witness else REGIONAL_DOWN_AFTER_MS}
 sentinel failover-timeout {MASTER_NAME} {FAILOVER_TIMEOUT_MS}
 sentinel parallel-syncs {MASTER_NAME} 1
