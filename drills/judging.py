@@ -21,7 +21,7 @@ def judge_run(run: RunDir) -> verdict.Verdict:
     meta = rundir.read_meta(run)
     if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
         record.write_requests(run.requests, sorted(run.parts.glob("*.jsonl")))
-    drill = spec.load(run.drill)
+    drill = spec.load(run.drill, recorded=True)
     judged = verdict.judge(
         record.read(run.path),
         drill.objectives.values(),

@@ -37,6 +37,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     degraded: bool | None = None
     hits: int | None = None
     expected: int | None = None
+    items: list[str] | None = None
 
     @property
     def ok(self) -> bool:
