@@ -85,5 +85,6 @@ class Watch:
         )
 
     def close(self) -> None:
-        for tail in (*self.parts, self.events):
-            tail.close()
+        for part in self.parts:
+            part.close()
+        self.events.close()
