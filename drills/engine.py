@@ -136,7 +136,7 @@ def _facts(first: Trial, system: System, trials: int, options: Options) -> dict[
 
 def _write_record(run_dir: RunDir, rows: list[ReadBack]) -> None:
     """Merge what the clients wrote into the run's tables; the parts go once the whole is on the disk."""
-    parts = sorted(run_dir.parts.glob("*.jsonl"))
+    parts = sorted(run_dir.parts.glob("*.part"))
     record.write_requests(run_dir.requests, parts)
     record.write_readback(run_dir.readback, rows)
     shutil.rmtree(run_dir.parts)

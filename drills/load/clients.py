@@ -72,7 +72,7 @@ class Clients:
 
     def parts(self) -> list[Path]:
         """Where the clients write what they see."""
-        return [self.run.parts / f"{self.trial}-{who}.jsonl" for who in ("prober", "load")]
+        return [self.run.parts / f"{self.trial}-{who}.part" for who in ("prober", "load")]
 
     def start(self) -> None:
         """Start the users and the probes; both run until ``stop``."""
