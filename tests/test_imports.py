@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
-    {"errors", "home", "tables", "record", "rundir", "processes", "undo"},
+    {"errors", "home", "tables", "record", "rundir", "processes", "undo", "interruption"},
     {"measures", "spec"},
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "verdict", "chaos", "experiment", "model", "baseline"},
