@@ -16,11 +16,21 @@ from drills.timeline import Requests
 
 def judge_run(run: RunDir) -> verdict.Verdict:
     """Judge the run by its record, write ``verdict.json``, and build the reports; raises UsageError for no run."""
+    judged = judge_record(run)
+    partial = run.verdict.with_suffix(".partial")
+    partial.write_bytes(verdict.to_json(judged))
+    partial.replace(run.verdict)
+    reports.build(run.path)
+    return judged
+
+
+def judge_record(run: RunDir) -> verdict.Verdict:
+    """The verdict on what was recorded, nothing written but a record not yet put together; UsageError for no run."""
     meta = rundir.read_meta(run)
     if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
         record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
     drill = spec.load(run.drill)
-    judged = verdict.judge(
+    return verdict.judge(
         timeline.read(run.path),
         drill.objectives.values(),
         run=meta["run"],
@@ -28,11 +38,6 @@ def judge_run(run: RunDir) -> verdict.Verdict:
         trials=meta["trials"],
         settings=settings_of(drill),
     )
-    partial = run.verdict.with_suffix(".partial")
-    partial.write_bytes(verdict.to_json(judged))
-    partial.replace(run.verdict)
-    reports.build(run.path)
-    return judged
 
 
 def settings_of(drill: Drill) -> Settings:
