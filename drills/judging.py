@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def judge_record(run: RunDir) -> verdict.Verdict:
     meta = rundir.read_meta(run)
     if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
         record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
-    drill = spec.load(run.drill)
+    drill = spec.load(run.drill, recorded=True)
     return verdict.judge(
         timeline.read(run.path),
         drill.objectives.values(),
@@ -41,9 +42,26 @@ def judge_record(run: RunDir) -> verdict.Verdict:
 
 
 def settings_of(drill: Drill) -> Settings:
-    """The thresholds of the measures, with what the drill file says about recovery."""
-    recovery = drill.recovery
-    return Settings(window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s)
+    """The thresholds of the measures, with what the drill file says about recovery and about the service.
+
+    Of a service that recdr did not deploy only that is measured which it can show; see ``measures.absent``.
+    """
+    recovery, external = drill.recovery, drill.service
+    settings = Settings(
+        window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s
+    )
+    if external is None:
+        return settings
+    asked = external.service
+    read_back = asked.write is not None and asked.read_back is not None
+    return replace(
+        settings,
+        regions=settings.regions if read_back else (),
+        writes=asked.write is not None,
+        names_region=asked.region_header is not None or asked.region_json is not None,
+        held_out=bool(external.held_out),
+        personal=external.personal,
+    )
 
 
 def steady_measures(drill: Drill, parts: Iterable[Path], seconds: float | None = None) -> dict[str, Any]:

@@ -13,10 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
     {"errors", "home", "tables", "frames", "record", "merging", "timeline", "rundir", "processes", "undo"},
+    {"jsonpaths", "templates", "service"},
     {"measures", "spec"},
+    {"hooks"},
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "verdict", "chaos", "experiment", "model", "baseline"},
-    {"trial", "judging"},
+    {"trial", "judging", "system"},
     {"engine"},
     {"cli"},
 ]
