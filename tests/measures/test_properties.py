@@ -44,9 +44,7 @@ BASELINE = event(
     lists={f"q{n}": LIST for n in range(50)},
 )
 BASELINE.trial = None
-for one in usual_events():
-    if one.kind == "readback.done":
-        FIRST_READ = one.t
+FIRST_READ = next(e.t for e in usual_events() if e.kind == "readback.done")
 
 Spans = st.lists(st.tuples(st.floats(0, 28), st.floats(0.01, 6)), max_size=3)
 
