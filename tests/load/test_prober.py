@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from drills.load.prober import Config, Question, hits_of, schedules
+from drills.load.probes import Config, schedules
 from drills.record import Request, read_events, read_part
 from tests.load.scripted_server import ScriptedServer
 
@@ -189,13 +189,6 @@ def test_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
         assert process.wait(timeout=15) == 2
         assert process.stderr is not None
         assert b"unknown field `speed`" in process.stderr.read()
-
-
-def test_hits() -> None:
-    question = Question(id="q0", user="1", expected=["b", "z"])
-    assert hits_of(b'{"items": ["a", "b", "z"], "scores": [3, 2, 1]}', question, 2) == 1
-    assert hits_of(b'{"items": ["a", "b", "z"]}', question, 3) == 2
-    assert hits_of(b"<html>", question, 3) is None
 
 
 def test_streams_without_anything_to_ask_are_off() -> None:
