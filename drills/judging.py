@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import reports
-from drills import record, rundir, spec, verdict
+from drills import record, rundir, spec, timeline, verdict
 from drills.measures import Settings, baseline_of
 from drills.rundir import RunDir
 from drills.spec import Drill
+from drills.timeline import Requests
 
 
 def judge_run(run: RunDir) -> verdict.Verdict:
@@ -20,7 +21,7 @@ def judge_run(run: RunDir) -> verdict.Verdict:
         record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
     drill = spec.load(run.drill, recorded=True)
     judged = verdict.judge(
-        record.read(run.path),
+        timeline.read(run.path),
         drill.objectives.values(),
         run=meta["run"],
         drill=drill.title,
@@ -40,7 +41,10 @@ def settings_of(drill: Drill) -> Settings:
     return Settings(window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s)
 
 
-def steady_measures(drill: Drill, parts: Iterable[Path]) -> dict[str, Any]:
-    """What a baseline holds: the steady measures and every evaluation user's own hits."""
-    requests = [request for part in parts for request in record.read_part(part)]
-    return baseline_of(requests, settings_of(drill))
+def steady_measures(drill: Drill, parts: Iterable[Path], seconds: float | None = None) -> dict[str, Any]:
+    """What a baseline holds: the steady measures and every evaluation user's own hits and list.
+
+    ``seconds``: how long the clients were watched; None: as long as their requests tell.
+    """
+    requests = Requests.of(request for part in parts for request in record.read_part(part))
+    return baseline_of(requests, settings_of(drill), seconds)
