@@ -108,8 +108,8 @@ def _take_baseline(trial: Trial, identity: str, events: EventWriter) -> None:
         trial.observer.progress("recording a baseline: nothing is broken yet")
         run_baseline(trial)
         found = {"recorded_in": trial.run.id, **judging.steady_measures(trial.drill, trial.clients().parts())}
-        if len(found["quality"]) < len(trial.audience.evaluation):
-            answered = f"{len(found['quality'])} of {len(trial.audience.evaluation)}"
+        if len(found["lists"]) < len(trial.audience.evaluation):
+            answered = f"{len(found['lists'])} of {len(trial.audience.evaluation)}"
             raise TargetError(f"no baseline could be recorded: {answered} evaluation users were answered")
         baseline.save(home(), key, found)
     trial.observer.event(events.write("baseline.recorded", fingerprint=key, new=new, **found))

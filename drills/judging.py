@@ -38,7 +38,12 @@ def judge_run(run: RunDir) -> verdict.Verdict:
 def settings_of(drill: Drill) -> Settings:
     """The thresholds of the measures, with what the drill file says about recovery."""
     recovery = drill.recovery
-    return Settings(window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s)
+    return Settings(
+        window_s=recovery.sustain_s,
+        latency_bound_s=recovery.latency_bound_s,
+        prompt_s=recovery.prompt_s,
+        personal=drill.service is None or drill.service.personal,
+    )
 
 
 def steady_measures(drill: Drill, parts: Iterable[Path], seconds: float | None = None) -> dict[str, Any]:

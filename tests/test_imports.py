@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
     {"errors", "home", "tables", "frames", "record", "merging", "timeline", "rundir", "processes", "undo"},
-    {"jsonpaths", "templates", "service"},
+    {"jsonpaths", "templates", "service", "http"},
     {"measures", "spec"},
     {"hooks"},
     {"targets", "faults"},
