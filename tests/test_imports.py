@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
-    {"errors", "home", "tables", "frames", "record", "merging", "timeline", "rundir", "processes", "undo"},
+    {"errors", "home", "tables", "frames", "record", "merging", "timeline", "rundir", "processes", "undo", "naming"},
     {"jsonpaths", "templates", "service", "http"},
     {"measures", "spec"},
     {"hooks"},
