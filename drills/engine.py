@@ -89,7 +89,11 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
 def _run_trials(first: Trial, trials: int, system: System, events: EventWriter, rows: list[ReadBack]) -> None:
     """The baseline, then every trial, each from the same unbroken state; what is read back is added to ``rows``."""
     target, observer = first.target, first.observer
-    deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
+    deployed = {
+        "edge_url": target.deployment.edge_url,
+        "nodes": target.deployment.nodes,
+        **target.deployment.about,
+    }
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
     _take_baseline(first, system.identity, events)
     for number in range(1, trials + 1):
@@ -108,8 +112,8 @@ def _take_baseline(trial: Trial, identity: str, events: EventWriter) -> None:
         trial.observer.progress("recording a baseline: nothing is broken yet")
         run_baseline(trial)
         found = {"recorded_in": trial.run.id, **judging.steady_measures(trial.drill, trial.clients().parts())}
-        if len(found["quality"]) < len(trial.audience.evaluation):
-            answered = f"{len(found['quality'])} of {len(trial.audience.evaluation)}"
+        if len(found["lists"]) < len(trial.audience.evaluation):
+            answered = f"{len(found['lists'])} of {len(trial.audience.evaluation)}"
             raise TargetError(f"no baseline could be recorded: {answered} evaluation users were answered")
         baseline.save(home(), key, found)
     trial.observer.event(events.write("baseline.recorded", fingerprint=key, new=new, **found))
