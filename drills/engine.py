@@ -63,8 +63,10 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
             bundle = Bundle.load(model.prepare(cache(), observer.progress))
             with opening.open_target(drill, bundle.path, run_dir.lab, wanted, observer.progress) as target:
                 audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
-                first = Trial(run_dir, drill, target, audience, _seed(drill, options), observer)
                 trials = options.trials or drill.trials
+                first = Trial(
+                    run_dir, drill, target, audience, _seed(drill, options), observer, 0, trials, bundle.version
+                )
                 rundir.write_meta(run_dir, _facts(first, bundle, trials, options))
                 try:
                     _run_trials(first, trials, bundle, events, rows)

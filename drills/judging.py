@@ -29,6 +29,7 @@ def judge_run(run: RunDir) -> verdict.Verdict:
         drill=drill.title,
         trials=meta["trials"],
         settings=settings_of(drill),
+        judged_on=getattr(drill, "judged_on", "worst"),
     )
     partial = run.verdict.with_suffix(".partial")
     partial.write_bytes(verdict.to_json(judged))

@@ -12,11 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
-    {"errors", "home", "tables", "record", "rundir", "processes", "undo"},
+    {"errors", "home", "jitter", "ranks", "tables", "record", "rundir", "processes", "undo"},
     {"measures", "spec"},
     {"targets", "faults"},
-    {"healing", "load", "watch", "guard", "verdict", "chaos", "experiment", "model", "baseline"},
+    {"healing", "load", "watch", "guard", "outcome", "over_trials", "verdict", "chaos", "experiment", "model"},
     {"trial", "judging"},
+    {"baseline", "compare", "history"},
     {"engine"},
     {"cli"},
 ]
