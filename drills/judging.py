@@ -6,12 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 import reports
 from drills import record, rundir, spec, verdict
 from drills.measures import Settings, baseline_of
-from drills.record import Request
 from drills.rundir import RunDir
 from drills.spec import Drill
 
@@ -20,8 +17,8 @@ def judge_run(run: RunDir) -> verdict.Verdict:
     """Judge the run by its record, write ``verdict.json``, and build the reports; raises UsageError for no run."""
     meta = rundir.read_meta(run)
     if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
-        record.write_requests(run.requests, sorted(run.parts.glob("*.jsonl")))
-    drill = spec.load(run.drill)
+        record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
+    drill = spec.load(run.drill, recorded=True)
     judged = verdict.judge(
         record.read(run.path),
         drill.objectives.values(),
@@ -46,6 +43,5 @@ def settings_of(drill: Drill) -> Settings:
 
 def steady_measures(drill: Drill, parts: Iterable[Path]) -> dict[str, Any]:
     """What a baseline holds: the steady measures and every evaluation user's own hits."""
-    decoder = msgspec.json.Decoder(Request)
-    requests = [decoder.decode(line) for part in parts for line in record.lines(part)]
+    requests = [request for part in parts for request in record.read_part(part)]
     return baseline_of(requests, settings_of(drill))

@@ -12,11 +12,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
-    {"errors", "home", "jitter", "ranks", "tables", "record", "rundir", "processes", "undo"},
+    {
+        *("errors", "home", "jitter", "ranks", "tables", "frames", "record", "merging", "timeline", "rundir"),
+        *("processes", "undo"),
+    },
+    {"jsonpaths", "templates", "service"},
     {"measures", "spec"},
+    {"hooks"},
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "outcome", "over_trials", "verdict", "chaos", "experiment", "model"},
-    {"trial", "judging"},
+    {"trial", "judging", "system"},
     {"baseline", "compare", "history"},
     {"engine"},
     {"cli"},

@@ -238,8 +238,11 @@ def test_a_copied_run_directory_gives_the_same_bytes(tmp_path: Path) -> None:
     here.mkdir()
     encoded = (record_line(e) for e in seen.events)
     (here / "events.jsonl").write_bytes(b"".join(encoded))
-    (here / "part.jsonl").write_bytes(b"".join(record_line(r) for r in seen.requests))
-    record.write_requests(here / "requests.parquet", [here / "part.jsonl"])
+    writer = record.RequestWriter(here / "requests.part")
+    for row in seen.requests:
+        writer.write(row)
+    writer.close()
+    record.write_requests(here / "requests.parquet", [here / "requests.part"])
     record.write_readback(here / "readback.parquet", seen.readback)
     shutil.copytree(here, there)
     documents = {to_json(verdict(record.read(folder))) for folder in (here, there)}

@@ -25,7 +25,7 @@ def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
     config = folder / "prober.json"
     settings = {
         "url": server.url,
-        "out": str(folder / "part.jsonl"),
+        "out": str(folder / "requests.part"),
         "events": str(folder / "events.jsonl"),
         "trial": 1,
         "id_prefix": "run-1",
@@ -36,7 +36,7 @@ def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
     events.write("trial.started")
     prober = subprocess.Popen([sys.executable, "-m", "drills.load.prober", str(config)])
     try:
-        wait_for_records(folder / "part.jsonl", 100)
+        wait_for_records(folder / "requests.part", 100)
         server.go_dark(DARK_S)
         dark = server.dark_from
         events.write("fault.injected", t=dark, fault="dark", arguments={}, t_begin=dark, t_ack=dark)
@@ -48,7 +48,7 @@ def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
         prober.kill()
         prober.wait()
         events.close()
-    record.write_requests(folder / "requests.parquet", [folder / "part.jsonl"])
+    record.write_requests(folder / "requests.parquet", [folder / "requests.part"])
     return record.read(folder).of_trial(1)
 
 
@@ -72,7 +72,7 @@ def lateness_at_the_return_s(timeline: record.Timeline, back: int) -> float:
 
 def wait_for_records(part: Path, count: int, within_s: float = 15) -> None:
     deadline = time.monotonic() + within_s
-    while sum(1 for _ in record.lines(part)) < count:
+    while sum(1 for _ in record.read_part(part)) < count:
         assert time.monotonic() < deadline, "the prober did not start"
         time.sleep(0.05)
 
