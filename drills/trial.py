@@ -21,6 +21,7 @@ from drills.watch import Glance, Watch
 
 CLIENTS_UP_S = 30.0
 TICK_S = 0.2
+BASELINE_S = 10.0
 
 
 class Observer(Protocol):
@@ -88,22 +89,40 @@ def run_trial(trial: Trial) -> list[ReadBack]:
     return rows
 
 
-def run_baseline(trial: Trial) -> None:
+@dataclass(frozen=True)
+class Steadily:
+    """The stretch of a baseline in which all clients were there, in ns."""
+
+    since: int
+    until: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.until - self.since) / 1e9
+
+
+def run_baseline(trial: Trial) -> Steadily:
     """Run the clients alone until every evaluation user was asked once, at least ``settle_s``; nothing is broken."""
     clients = trial.clients()
     watch = Watch.on(clients.parts(), trial.run.events)
     try:
         clients.start()
         _wait_for_clients(clients)
-        _follow(trial, watch, clients, baseline_seconds(trial.drill))
+        since, seconds = time.monotonic_ns(), baseline_seconds(trial.drill, trial.audience, clients.rates["quality"])
+        while (passed := (time.monotonic_ns() - since) / 1e9) < seconds:
+            trial.observer.progress("recording a baseline: nothing is broken yet", passed, seconds)
+            _look(trial, watch, clients)
+            time.sleep(min(TICK_S, seconds - passed))
+        return Steadily(since, since + round(seconds * 1e9))
     finally:
         clients.stop()
         watch.close()
 
 
-def baseline_seconds(drill: Drill) -> float:
-    """How long a baseline takes: one whole pass over the evaluation users."""
-    return max(drill.settle_s, drill.probes.evaluation_users / drill.probes.quality_per_s + 1.0)
+def baseline_seconds(drill: Drill, audience: Audience, quality_per_s: float) -> float:
+    """How long a baseline takes: one whole pass over the evaluation users, or 10 s where none are asked."""
+    once = len(audience.evaluation) / quality_per_s + 1.0 if quality_per_s > 0 else BASELINE_S
+    return max(drill.settle_s, once)
 
 
 def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventWriter) -> None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {
         *("errors", "home", "jitter", "ranks", "tables", "frames", "record", "merging", "timeline", "rundir"),
-        *("processes", "undo"),
+        *("interrupts", "processes", "undo"),
     },
     {"jsonpaths", "templates", "service"},
     {"measures", "spec"},
