@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from drills import errors, over_trials
-from drills.measures import Measure, Settings, definition, key, measure_trial, milestones, problems
+from drills.measures import Measure, Settings, absent, definition, key, measure_trial, milestones, problems
 from drills.outcome import Judged, Outcome, rank, worst_of
-from drills.record import Timeline
 from drills.spec import Objective
+from drills.timeline import Timeline
 
 SCHEMA_VERSION = 1
 _BOUNDS = ("min", "max", "min_ratio", "max_ratio")
@@ -50,6 +50,8 @@ class Verdict:
     trials: tuple[TrialVerdict, ...]
     measures: dict[str, Judged]
     judged_on: str = "worst"
+    baseline: dict[str, object] | None = None
+    """Which baseline the run was held against; None where none was recorded."""
 
     @property
     def exit_code(self) -> int:
@@ -93,6 +95,7 @@ def judge(
         trials=judged,
         measures=measures,
         judged_on=judged_on,
+        baseline=_baseline(timeline),
     )
 
 
@@ -122,13 +125,14 @@ def judge_trial(
 ) -> TrialVerdict:
     """Judge one trial (``Timeline.of_trial``) by objectives under their measures' keys."""
     measures = measure_trial(timeline, settings)
-    found = problems.of_trial(timeline)
+    found = problems.of_trial(timeline, settings)
     judged = {
         name: judge_measure(measure, objectives.get(name), cut_short=found.cut_short)
         for name, measure in measures.items()
     }
     for name in objectives.keys() - judged.keys():
-        missing = Measure(name=name, value=None, unit="", reason=f"Nobody measures {name}.")
+        why = absent(settings).get(name.partition("@")[0], f"Nobody measures {name}.")
+        missing = Measure(name=name, value=None, unit="", reason=why)
         judged[name] = judge_measure(missing, objectives[name], cut_short=found.cut_short)
     outcomes = [j.outcome for j in judged.values() if j.outcome is not None]
     doubts = [Outcome.UNKNOWN] * bool(found.doubts)
@@ -271,6 +275,12 @@ def _sentences(trials: Sequence[TrialVerdict], count: int) -> list[str]:
     return [f"Trial {', '.join(map(str, numbers))}: {reason}" for reason, numbers in told.items()]
 
 
+def _baseline(timeline: Timeline) -> dict[str, object] | None:
+    told = [event.data for event in timeline.events if event.kind == "baseline.recorded"]
+    names = ("id", "recorded_in", "new", "same_host", "host_differences")
+    return {name: told[-1][name] for name in names if name in told[-1]} if told else None
+
+
 def _variant(timeline: Timeline) -> str | None:
     for event in timeline.events:
         if event.kind == "trial.started":
@@ -282,8 +292,9 @@ def _variant(timeline: Timeline) -> str | None:
 def _phases(timeline: Timeline, measures: Mapping[str, Measure]) -> dict[str, float | None]:
     """The milestones with the two recoveries among them, in seconds since the injection."""
     recovered = {
-        f"sustained_{what}": None if (m := measures[f"rto_{what}_s"]).censored or m.possible else m.value
+        f"sustained_{what}": None if m is None or m.censored or m.possible else m.value
         for what in ("read", "write")
+        for m in [measures.get(f"rto_{what}_s")]
     }
     return {**milestones(timeline), **recovered}
 
@@ -298,6 +309,7 @@ def to_document(verdict: Verdict) -> dict[str, object]:
         "run": verdict.run,
         "drill": verdict.drill,
         "judged_on": verdict.judged_on,
+        "baseline": verdict.baseline,
         "trials": [
             {
                 "trial": t.trial,

@@ -21,7 +21,9 @@ def difference(a: Baseline, b: Baseline) -> dict[str, Any]:
     return {
         "a": a.id,
         "b": b.id,
-        "measures": {name: _measure(a.measures.get(name), b.measures.get(name)) for name in {**a.measures, **b.measures}},
+        "measures": {
+            name: _measure(a.measures.get(name), b.measures.get(name)) for name in {**a.measures, **b.measures}
+        },
         "lists": {
             place: _overlap(places_a[place], places_b[place])
             for place in places_a

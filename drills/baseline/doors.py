@@ -28,7 +28,7 @@ class Answers:
 
 
 def ask_regions(deployment: Deployment, audience: Audience, k: int, timeout_s: float, progress: Progress) -> Answers:
-    """Ask each region that has a door for the first ``k`` items of every evaluation user; nothing is asked without both.
+    """Ask each region that has a door for the first ``k`` items of every evaluation user.
 
     A region that answers none is left out. Answers that say that another region gave them do not count.
     """
@@ -39,11 +39,15 @@ def ask_regions(deployment: Deployment, audience: Audience, k: int, timeout_s: f
         asking = _Asking(region, door, service, k, timeout_s)
         asyncio.run(asking.run([(str(one["id"]), str(one["user"])) for one in audience.evaluation], progress))
         if asking.lists:
-            found.regions[region] = {str(one["id"]): asking.lists[one["id"]] for one in audience.evaluation if one["id"] in asking.lists}
+            found.regions[region] = {
+                str(one["id"]): asking.lists[one["id"]] for one in audience.evaluation if one["id"] in asking.lists
+            }
         if asking.failures:
             total = len(audience.evaluation)
             why = ", ".join(f"{kind} {count}" for kind, count in sorted(asking.failures.items()))
-            found.gaps.append(f"The door of {region} gave {len(asking.lists)} of {total} evaluation users a list ({why}).")
+            found.gaps.append(
+                f"The door of {region} gave {len(asking.lists)} of {total} evaluation users a list ({why})."
+            )
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from drills import record as recorded
 from drills import rundir
@@ -31,9 +32,8 @@ def record(trial: Trial, *, recorded_in: str, note: str = "") -> Baseline:
     while_steady = run_baseline(trial)
     requests = _requests(trial, while_steady)
     settings = settings_of(trial.drill)
-    seen = baseline_of(requests, settings, while_steady.seconds)
-    quality, lists = dict(seen["quality"]), dict(seen["lists"])
-    gaps = _gaps(trial, requests, set(quality) | set(lists))
+    seen: dict[str, Any] = baseline_of(requests, settings, while_steady.seconds)
+    gaps = _gaps(trial, requests, {*seen["quality"], *seen["lists"]})
     timeout_s = trial.drill.probes.timeout_s
     deployment = trial.target.deployment
     doors = ask_regions(deployment, trial.audience, K, timeout_s, trial.observer.progress)
@@ -51,9 +51,9 @@ def record(trial: Trial, *, recorded_in: str, note: str = "") -> Baseline:
         host=kind_of_host(deployment.accelerator),
         versions=rundir.versions(),
         seconds=round(while_steady.seconds, 3),
-        measures=_with_spread(dict(seen["measures"]), requests, while_steady, settings),
-        quality=quality,
-        lists=lists,
+        measures=_with_spread(seen["measures"], requests, while_steady, settings),
+        quality=seen["quality"],
+        lists=seen["lists"],
         regions=doors.regions,
         gaps=[*gaps, *doors.gaps],
     )
@@ -79,7 +79,9 @@ def _gaps(trial: Trial, requests: Requests, answered: set[str]) -> list[str]:
     missing = sorted({str(one["id"]) for one in trial.audience.evaluation} - answered)
     if len(missing) > (1 - LEAST_ANSWERED) * users:
         raise TargetError(_refusal(trial, f"{users - len(missing)} of {users} evaluation users were answered ({why})"))
-    gaps = [f"{len(missing)} of {users} evaluation users were not answered: {', '.join(missing[:5])}."] if missing else []
+    gaps = (
+        [f"{len(missing)} of {users} evaluation users were not answered: {', '.join(missing[:5])}."] if missing else []
+    )
     if not any(one["expected"] for one in trial.audience.evaluation):
         gaps.append("Nobody knows what evaluation users should get, so there are lists but no quality.")
     return gaps
@@ -99,15 +101,14 @@ def _kind(status: int, error: str | None) -> str:
 def _with_spread(
     measures: dict[str, float], requests: Requests, steady: Steadily, settings: Settings
 ) -> dict[str, Steady]:
-    """Each measure with its extremes over equal slices of the recording; recall has none, for each user answers once."""
+    """Each measure with its extremes over equal slices of the recording; recall has none: each user answers once."""
     length = (steady.until - steady.since) // SLICES
-    found: dict[str, list[float]] = {name: [] for name in measures if not name.startswith("recall")}
+    slices: list[dict[str, Any]] = []
     for begin in (steady.since + position * length for position in range(SLICES)):
         within = requests.where((requests.t_scheduled >= begin) & (requests.t_scheduled < begin + length))
-        of_slice = dict(baseline_of(within, settings, length / SECOND)["measures"])
-        for name, values in found.items():
-            values += [of_slice[name]] if name in of_slice else []
-    whole = {name: values for name, values in found.items() if len(values) == SLICES}
+        slices.append(baseline_of(within, settings, length / SECOND))
+    found = {name: [one["measures"].get(name) for one in slices] for name in measures if not name.startswith("recall")}
+    whole = {name: values for name, values in found.items() if None not in values}
     return {
         name: Steady(value, min(whole[name]), max(whole[name])) if name in whole else Steady(value)
         for name, value in measures.items()

@@ -1,4 +1,4 @@
-"""The baselines that are kept: ``baselines/ID.json`` in recdr's own folder, one file each, written whole or not at all."""
+"""The baselines that are kept: ``baselines/ID.json`` in recdr's own folder, each written whole or not at all."""
 
 from __future__ import annotations
 
