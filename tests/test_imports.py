@@ -22,7 +22,7 @@ LAYERS = [
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "outcome", "over_trials", "verdict", "chaos", "experiment", "model"},
     {"trial", "judging", "system"},
-    {"baseline", "compare", "history"},
+    {"baseline", "comparable", "compare", "history"},
     {"engine"},
     {"cli"},
 ]
