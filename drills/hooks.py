@@ -1,4 +1,4 @@
-"""Commands and Chaos Toolkit providers that belong to a service: run to their end or their timeout, with all they say kept.
+"""Commands and Chaos Toolkit providers of a drill's own: run to their end or their timeout, all they say is kept.
 
 A hook inherits recdr's environment, so that secrets need not stand in a drill, and runs in the drill file's folder.
 """
@@ -38,7 +38,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a hook ended. ``ok``: as it should. ``answered`` False: it could not be run to its end, which answers nothing."""
+    """How a hook ended. ``ok``: as it should. ``answered`` False: not by itself, which answers no question."""
 
     ok: bool
     answered: bool
@@ -70,7 +70,10 @@ def place() -> Place:
 
 
 def of(written: Mapping[str, Any]) -> Hook:
-    """The hook in a fault's arguments: ``{command: [...], timeout_s: 5}`` or ``{provider: {...}}``; raises UsageError."""
+    """The hook that a fault's argument describes: ``{command: [...], timeout_s: 5}`` or ``{provider: {...}}``.
+
+    Raises UsageError for anything else: a plain ``chaos run`` has not read the drill as recdr does.
+    """
     given = {"command", "provider"} & written.keys()
     if len(given) != 1 or written.keys() - {"command", "provider", "tolerance", "timeout_s"}:
         raise UsageError(f"{dict(written)} is neither {{command: [...], timeout_s: ...}} nor {{provider: {{...}}}}")

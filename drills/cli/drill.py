@@ -25,7 +25,7 @@ from drills.home import home
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
 from drills.targets.local.standing import exclusive, standing
-from drills.targets.opening import check_abilities
+from drills.targets.opening import check_abilities, check_hooks
 from drills.undo import Intent
 
 app = typer.Typer(no_args_is_help=True, help="Run drills and judge them.")
@@ -98,6 +98,7 @@ def validate(
     for name in names:
         drill = spec.load(spec.find(name))
         check_abilities(drill)
+        check_hooks(drill)
         OUT.print(
             f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)",
             soft_wrap=True,
@@ -200,7 +201,6 @@ def _heal_service(run: rundir.RunDir, service: ExternalTarget) -> None:
     with claim(service.settings.edge):
         left = heal_open_faults(run.path, service)
         _tell_healed(left)
-        gone = service.own
         if service.own:
             service.leave()
         else:

@@ -10,6 +10,8 @@ from drills.faults.noop import Noop
 from drills.faults.partition import Partition
 from drills.faults.region_loss import RegionLoss
 
-FAULTS: dict[str, type[Fault]] = {fault.name: fault for fault in (RegionLoss, NodeKill, Partition, GpuLoss, Custom, Noop)}
+FAULTS: dict[str, type[Fault]] = {
+    fault.name: fault for fault in (RegionLoss, NodeKill, Partition, GpuLoss, Custom, Noop)
+}
 
 __all__ = ["FAULTS", "Fault"]

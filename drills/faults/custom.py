@@ -9,13 +9,14 @@ from drills import hooks
 from drills.errors import TargetError
 from drills.faults.base import Evidence, Fidelity, activities
 from drills.hooks import Ended
+from drills.spec import HookArgument
 from drills.targets.base import Target
 from drills.targets.looking import Way, look
 
 LOOKS_BEFORE = 3
 
 
-class Doing(dict[str, Any]):
+class Doing(HookArgument):
     """What a drill file says is to be done: ``{command: [...], timeout_s: ...}`` or ``{provider: {...}}``.
 
     Called, it is done, as a fault's methods are; raises TargetError where that fails.
@@ -40,8 +41,8 @@ class Custom:
     inject: Doing
     heal: Doing
     check: Doing | None = None
-    what: str | None = None
-    certifies: str | None = None
+    what: str = ""
+    certifies: str = ""
     name: ClassVar[str] = "custom"
     needs: ClassVar[tuple[type, ...]] = ()
 

@@ -20,18 +20,21 @@ def read_hooks(doc: Document, where: Where, beside: Beside) -> dict[str, Hook]:
     """The hooks at ``where``, by name; raises SpecError for one that could never run."""
     mapping(doc, where)
     only_keys(doc, where, HOOKS)
-    return {name: _hook(doc, (*where, name), beside) for name in doc.value(where)}
+    return {name: read_hook(doc, (*where, name), beside) for name in doc.value(where)}
 
 
-def _hook(doc: Document, where: Where, beside: Beside) -> Hook:
+def read_hook(doc: Document, where: Where, beside: Beside) -> Hook:
+    """The hook at ``where``; raises SpecError for one that could never run."""
     written = mapping(doc, where)
-    only_keys(doc, where, ("command", "provider", "timeout_s"))
+    only_keys(doc, where, ("command", "provider", "tolerance", "timeout_s"))
     if ("command" in written) == ("provider" in written):
         raise doc.error(where, "a hook is either a 'command' or a 'provider'", "For example: {command: [./up.sh]}.")
     timeout_s = number(TIMEOUT, doc, (*where, "timeout_s")) if "timeout_s" in written else DEFAULT_TIMEOUT_S
+    if "command" in written and "tolerance" in written:
+        raise doc.error((*where, "tolerance"), "a command succeeds when it exits with 0", "Remove it.")
     if "command" in written:
         return Hook(_command(doc, (*where, "command"), beside), None, float(timeout_s))
-    return Hook(None, _provider(doc, (*where, "provider")), float(timeout_s))
+    return Hook(None, _provider(doc, (*where, "provider")), float(timeout_s), written.get("tolerance"))
 
 
 def _command(doc: Document, where: Where, beside: Beside) -> tuple[str, ...]:

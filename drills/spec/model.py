@@ -160,12 +160,18 @@ class FaultUse:
 class Hook:
     """What recdr runs to steer a service that it did not deploy: a command, or an activity of Chaos Toolkit.
 
-    Exactly one of ``command`` and ``provider`` is given; a command runs in the drill file's folder.
+    Exactly one of ``command`` and ``provider`` is given; a command runs in the drill file's folder. ``tolerance`` is
+    Chaos Toolkit's, for what a provider answers.
     """
 
     command: tuple[str, ...] | None
     provider: dict[str, Any] | None
     timeout_s: float
+    tolerance: Any = None
+
+
+class HookArgument(dict[str, Any]):
+    """A hook that is an argument of a fault, as the drill file gives it."""
 
 
 HOOKS = ("deploy", "status", "promote", "fail_back", "teardown")

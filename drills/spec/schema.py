@@ -14,11 +14,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from drills.spec.arguments import LAYERS, REGIONS, SIGNALS
 from drills.spec.document import EXTENSION
 from drills.spec.method import FUNCTIONS
-from drills.spec.model import PHASES, Settings
+from drills.spec.model import PHASES, HookArgument, Settings
 from drills.spec.objectives import DEFAULT_PHASE, allowed_keys, bound_rule
 from drills.spec.registries import FAULT_PACKAGE, MeasureRule, faults, measures
 from drills.spec.rules import Choice, Number, Setting, settings
-from drills.spec.service_schema import service_schema
+from drills.spec.service_schema import hook, service_schema
 
 Schema = dict[str, Any]
 
@@ -170,6 +170,8 @@ def _argument(name: str, hint: Any) -> Schema:
         options = get_args(hint)
     if options:
         return {"anyOf": [{"enum": list(options)}, _VARIABLE]}
+    if any(isinstance(kind, type) and issubclass(kind, HookArgument) for kind in (hint, *get_args(hint))):
+        return hook()
     kinds = {str: "string", bool: "boolean", int: "integer", float: "number"}
     return {"anyOf": [{"type": kinds[hint]}, _VARIABLE]} if hint in kinds else {}
 

@@ -55,7 +55,7 @@ def service_schema() -> Schema:
             "description": 'Right answers: a file of lines {"user": ..., "items": [...]}.',
         },
         "personal": {"type": "boolean", "default": True, "description": "false: all users may get the same list."},
-        "hooks": {**_closed(dict.fromkeys(HOOKS, _hook()), []), "description": "What recdr runs to steer the service."},
+        "hooks": {**_closed(dict.fromkeys(HOOKS, hook()), []), "description": "What recdr runs to steer the service."},
     }
     return {
         "description": "How a service that recdr did not deploy is asked.",
@@ -99,13 +99,15 @@ def _names() -> Schema:
     }
 
 
-def _hook() -> Schema:
+def hook() -> Schema:
+    """A hook of a service, or one that is an argument of a fault."""
     words = {"type": "array", "minItems": 1, "items": {"type": "string"}}
     provider = {"type": "object", "required": ["type"], "properties": {"type": {"enum": list(PROVIDER_TYPES.options)}}}
     timeout = {"type": "number", "exclusiveMinimum": TIMEOUT.above, "maximum": TIMEOUT.at_most}
     properties: Schema = {
         "command": {**words, "description": "Program and arguments, run in the drill file's folder."},
         "provider": {**provider, "description": "A Chaos Toolkit provider."},
+        "tolerance": {"description": "What the provider must answer, as in Chaos Toolkit."},
         "timeout_s": {**timeout, "default": DEFAULT_TIMEOUT_S},
     }
     return {**_closed(properties, []), "oneOf": [{"required": ["command"]}, {"required": ["provider"]}]}

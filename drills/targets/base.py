@@ -29,8 +29,8 @@ class Deployment:
     traffic director; a region without a door cannot be asked by itself. ``sample``: a user, and where events may be
     written an item, that recdr may use for looks of its own.
 
-    The rest is there only where recdr deployed it itself. ``ops_url`` reaches one node or one region, seen from the edge
-    site: send ``X-Recdr-Node`` or ``X-Recdr-Region`` with the request.
+    The rest is there only where recdr deployed it itself. ``ops_url`` reaches one node or one region, seen from the
+    edge site: send ``X-Recdr-Node`` or ``X-Recdr-Region`` with the request.
     """
 
     kind: str

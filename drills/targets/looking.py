@@ -31,7 +31,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Look:
-    """What came of one request. ``error`` None: it was answered as it should be, by ``region`` where that can be told."""
+    """What came of one request. ``error`` None: it was answered as it should be, by ``region`` if that can be told."""
 
     error: str | None
     region: str | None = None
@@ -63,7 +63,14 @@ async def _ask(session: aiohttp.ClientSession, deployment: Deployment, way: Way)
     assert ask is not None
     # No id of a trial begins like this, so the read-back does not take it for one of the drill's events.
     number = f"look-{secrets.token_hex(8)}"
-    values = {"id": number, "query": "a", "prefix": number, "n": 0, "k": LOOK_K, **deployment.sample}
+    values: dict[str, str | int] = {
+        "id": number,
+        "query": "a",
+        "prefix": number,
+        "n": 0,
+        "k": LOOK_K,
+        **deployment.sample,
+    }
     asked = ask.render(**values)
     headers: Mapping[str, str] = {**asked.headers, **with_environment(door.headers if door else {})}
     url = (door.url if door else deployment.edge_url).rstrip("/") + asked.path

@@ -11,6 +11,8 @@ from drills.targets.external.target import ExternalTarget
 from drills.targets.local import standing
 from drills.targets.registry import KINDS
 
+HOOKS_MODULE = "drills.faults.hooks"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -24,6 +26,7 @@ class Wanted:
 def check(drill: Drill, wanted: Wanted) -> None:
     """Raise UsageError or HostError if the drill cannot run here as wanted; quick, and nothing is deployed."""
     check_abilities(drill)
+    check_hooks(drill)
     if drill.target != ExternalTarget.kind:
         standing.check(wanted.ephemeral, wanted.port)
     elif wanted != Wanted():
@@ -41,6 +44,18 @@ def check_abilities(drill: Drill) -> None:
                     f"{drill.path}:{use.line}: the fault {use.name} needs a target that is {need.__name__}, which the "
                     f"{kind.kind} target is not (it lacks {', '.join(missing)}). {_ALTERNATIVE}"
                 )
+
+
+def check_hooks(drill: Drill) -> None:
+    """Raise UsageError if the method runs a hook that the drill does not have."""
+    known = drill.service.hooks if drill.service else {}
+    for step in drill.experiment["method"]:
+        provider = step.get("provider", {})
+        if provider.get("module") == HOOKS_MODULE and provider.get("func") not in known:
+            raise UsageError(
+                f"{drill.path}: {step.get('name')}: the drill has no hook {provider.get('func')!r}: "
+                f"add it to service.hooks (there are: {', '.join(known) or 'none'})"
+            )
 
 
 _ALTERNATIVE = "With drills.faults.custom a command of your own breaks it and another one heals it."

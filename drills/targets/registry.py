@@ -17,9 +17,7 @@ from drills.targets.external.target import ExternalTarget
 from drills.targets.local.target import LocalTarget
 
 TARGET_VARIABLE = "RECDR_TARGET"
-KINDS: dict[str, type[LocalTarget] | type[ExternalTarget]] = {
-    kind.kind: kind for kind in (LocalTarget, ExternalTarget)
-}
+KINDS: dict[str, type[LocalTarget] | type[ExternalTarget]] = {kind.kind: kind for kind in (LocalTarget, ExternalTarget)}
 
 
 def reference() -> Path:

@@ -8,7 +8,7 @@
 
 A region answers recommendations (the same list for the same user everywhere) and stores events in a file. The leader
 acknowledges an event once the follower has it too, or nobody listens there. The edge asks both regions ten times a
-second how they are, and sends reads to the other one when the leader is gone; writes wait until somebody says who leads.
+second how they are, and sends reads to the other one when the leader is gone; writes wait until a new one leads.
 SHOP_PORT is the edge's port (default 28080), the regions have the next two; SHOP_DIR is where files go.
 """
 
@@ -102,7 +102,7 @@ class Region(Server):
         return status, {"Content-Type": "application/json", "X-Region": self.name}, json.dumps(answer).encode()
 
     def post_recommend(self, body, _query):
-        chosen = random.Random(body["user"]).sample(ITEMS, int(body["k"]))
+        chosen = random.Random(body["user"]).sample(ITEMS, int(body["k"]))  # noqa: S311
         return 200, {"items": [{"id": item, "score": 1 / (rank + 1)} for rank, item in enumerate(chosen)]}
 
     def post_events(self, body, _query):

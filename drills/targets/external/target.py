@@ -1,8 +1,7 @@
-"""The external target: a service that recdr neither deploys nor knows, reached by URLs and by the hooks of its drill."""
+"""The external target: a service that recdr did not deploy, reached by the URLs and the hooks of its drill."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +24,7 @@ Progress = Callable[[str], None]
 
 
 class Reference(msgspec.Struct):
-    """What other processes need to find the service; headers keep their ``${env:NAME}``, for a secret stays off the disk."""
+    """What other processes need to find the service; headers keep their ``${env:NAME}``: no secret is written down."""
 
     kind: str
     settings: ServiceSettings
@@ -33,7 +32,7 @@ class Reference(msgspec.Struct):
 
 
 class ExternalTarget:
-    """A service behind ``settings.edge``. It has no ability to be broken: that is what ``drills.faults.custom`` is for."""
+    """A service behind ``settings.edge``. It has no ability to be broken: that is for ``drills.faults.custom``."""
 
     kind = "external"
 
@@ -98,7 +97,7 @@ class ExternalTarget:
                 self.progress(f"the hook {ended.text}")
 
     def leave(self) -> None:
-        """Leave the service after a run: torn down if there is a hook for it, else failed back; problems are told only."""
+        """Leave the service after a run: torn down if there is a hook for it, else failed back; problems are told."""
         if "teardown" in self.settings.hooks:
             self.teardown()
         elif "fail_back" in self.settings.hooks:
@@ -156,4 +155,4 @@ class ExternalTarget:
         saved = Reference(self.kind, self.settings, str(self.place.log))
         partial = self.reference.with_suffix(".partial")
         partial.write_bytes(msgspec.json.encode(saved))
-        os.replace(partial, self.reference)
+        partial.replace(self.reference)
