@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import reports
 from drills import record, rundir, spec, timeline, verdict
 from drills.measures import Settings
@@ -37,6 +39,23 @@ def judge_record(run: RunDir) -> verdict.Verdict:
 
 
 def settings_of(drill: Drill) -> Settings:
-    """The thresholds of the measures, with what the drill file says about recovery."""
-    recovery = drill.recovery
-    return Settings(window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s)
+    """The thresholds of the measures, with what the drill file says about recovery and about the service.
+
+    Of a service that recdr did not deploy only that is measured which it can show; see ``measures.absent``.
+    """
+    recovery, external = drill.recovery, drill.service
+    settings = Settings(
+        window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s
+    )
+    if external is None:
+        return settings
+    asked = external.service
+    read_back = asked.write is not None and asked.read_back is not None
+    return replace(
+        settings,
+        regions=settings.regions if read_back else (),
+        writes=asked.write is not None,
+        names_region=asked.region_header is not None or asked.region_json is not None,
+        held_out=bool(external.held_out),
+        personal=external.personal,
+    )
