@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import Any, Protocol
 
@@ -97,6 +98,8 @@ def record_alone(
     finally:
         events.close()
     shutil.rmtree(run.path)
+    with contextlib.suppress(OSError):  # another recording may be under way, or one that failed lie there
+        run.path.parent.rmdir()
     return found
 
 
