@@ -89,7 +89,11 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
 def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[ReadBack]) -> None:
     """The baseline, then every trial, each from the same unbroken state; what is read back is added to ``rows``."""
     target, observer = first.target, first.observer
-    deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
+    deployed = {
+        "edge_url": target.deployment.edge_url,
+        "nodes": target.deployment.nodes,
+        **target.deployment.about,
+    }
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
     baseline.take(first, events, options)
     for number in range(1, first.trials + 1):

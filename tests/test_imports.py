@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {
         *("errors", "home", "jitter", "ranks", "tables", "frames", "record", "merging", "timeline", "rundir"),
-        *("interrupts", "processes", "undo"),
+        *("interrupts", "processes", "undo", "naming"),
     },
-    {"jsonpaths", "templates", "service"},
+    {"jsonpaths", "templates", "service", "http"},
     {"measures", "spec"},
     {"hooks"},
     {"targets", "faults"},

@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 
 from drills.errors import TargetError
-from drills.load.http import ask, open_session
+from drills.http import ask, open_session
 from drills.record import EventWriter, ReadBack, read_part
 from drills.service import Ask, Door, Service, Unreadable, decoded
 from drills.targets.base import Deployment

@@ -71,7 +71,7 @@ class Sender:
                 self._renew()
                 break
         # latest wins where a header stands twice
-        headers = Headers({name.lower(): str(value) for name, value in response.headers.items()})
+        headers = Headers({name.lower(): str(value) for name, value in response.items()})
         return response.get_code(), headers, _plain(bytes(content), headers.get("content-encoding"))
 
     def _failed(self, sent: int, error: str) -> Answer:
