@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import reports
 from drills import record, rundir, spec, timeline, verdict
-from drills.measures import Settings, baseline_of
+from drills.measures import Settings
 from drills.rundir import RunDir
 from drills.spec import Drill
-from drills.timeline import Requests
 
 
 def judge_run(run: RunDir) -> verdict.Verdict:
@@ -38,6 +34,7 @@ def judge_record(run: RunDir) -> verdict.Verdict:
         drill=drill.title,
         trials=meta["trials"],
         settings=settings_of(drill),
+        judged_on=drill.judged_on,
     )
 
 
@@ -62,12 +59,3 @@ def settings_of(drill: Drill) -> Settings:
         held_out=bool(external.held_out),
         personal=external.personal,
     )
-
-
-def steady_measures(drill: Drill, parts: Iterable[Path], seconds: float | None = None) -> dict[str, Any]:
-    """What a baseline holds: the steady measures and every evaluation user's own hits and list.
-
-    ``seconds``: how long the clients were watched; None: as long as their requests tell.
-    """
-    requests = Requests.of(request for part in parts for request in record.read_part(part))
-    return baseline_of(requests, settings_of(drill), seconds)
