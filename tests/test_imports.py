@@ -16,7 +16,7 @@ LAYERS = [
     {"measures", "spec"},
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "verdict", "chaos", "experiment", "model", "baseline"},
-    {"trial", "judging"},
+    {"trial", "judging", "calibration"},
     {"engine"},
     {"cli"},
 ]

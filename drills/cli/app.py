@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from drills.cli import doctor, drill, lab, report
+from drills.cli import calibrate, doctor, drill, lab, report
 from drills.cli.terminal import complain
 from drills.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, RecdrError
 
@@ -30,6 +30,7 @@ app.add_typer(report.app, name="report")
 app.command("up")(lab.up)
 app.command("status")(lab.status)
 app.command("down")(lab.down)
+app.command("calibrate")(calibrate.calibrate)
 app.command("doctor")(doctor.doctor)
 
 
