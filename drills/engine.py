@@ -13,20 +13,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from drills import baseline, experiment, judging, model, record, rundir
+from drills import baseline, experiment, judging, record, rundir
 from drills.errors import Interrupted, RecdrError, TargetError, UsageError
-from drills.home import cache, home
-from drills.load.clients import Audience
+from drills.home import home
 from drills.record import EventWriter, ReadBack
 from drills.rundir import RunDir
 from drills.spec import Drill
+from drills.system import EVALUATION_SEED, System, open_system
 from drills.targets import opening
 from drills.targets.opening import Wanted
 from drills.trial import Observer, Trial, run_baseline, run_trial
-from recsvc.bundle import Bundle
 
-# Which held-out users the quality probe asks never changes, or no baseline could be used twice.
-EVALUATION_SEED = 20
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -60,14 +57,12 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
             experiment.check(drill, run_dir.logs / "chaos-check.log")
             wanted = Wanted(options.accelerator, options.ephemeral, options.port)
             opening.check(drill, wanted)
-            bundle = Bundle.load(model.prepare(cache(), observer.progress))
-            with opening.open_target(drill, bundle.path, run_dir.lab, wanted, observer.progress) as target:
-                audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
-                first = Trial(run_dir, drill, target, audience, _seed(drill, options), observer)
+            with open_system(drill, run_dir.lab, wanted, observer.progress) as system:
+                first = Trial(run_dir, drill, system.target, system.audience, _seed(drill, options), observer)
                 trials = options.trials or drill.trials
-                rundir.write_meta(run_dir, _facts(first, bundle, trials, options))
+                rundir.write_meta(run_dir, _facts(first, system, trials, options))
                 try:
-                    _run_trials(first, trials, bundle, events, rows)
+                    _run_trials(first, trials, system, events, rows)
                 finally:
                     _ignore_signals()  # from here on everything is brought back, which must not be interrupted
     except UsageError:
@@ -91,12 +86,12 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
         judging.judge_run(run_dir)
 
 
-def _run_trials(first: Trial, trials: int, bundle: Bundle, events: EventWriter, rows: list[ReadBack]) -> None:
+def _run_trials(first: Trial, trials: int, system: System, events: EventWriter, rows: list[ReadBack]) -> None:
     """The baseline, then every trial, each from the same unbroken state; what is read back is added to ``rows``."""
     target, observer = first.target, first.observer
     deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
-    _take_baseline(first, bundle, events)
+    _take_baseline(first, system.identity, events)
     for number in range(1, trials + 1):
         rows += run_trial(dataclasses.replace(first, number=number))
         if number < trials:
@@ -104,9 +99,9 @@ def _run_trials(first: Trial, trials: int, bundle: Bundle, events: EventWriter, 
             target.reset()
 
 
-def _take_baseline(trial: Trial, bundle: Bundle, events: EventWriter) -> None:
+def _take_baseline(trial: Trial, identity: str, events: EventWriter) -> None:
     """Use the recorded baseline of the same thing, or record one now and say so."""
-    key = baseline.fingerprint(trial.drill, bundle.version)
+    key = baseline.fingerprint(trial.drill, identity)
     found = baseline.load(home(), key)
     new = found is None
     if found is None:
@@ -126,21 +121,14 @@ def _seed(drill: Drill, options: Options) -> int:
     return secrets.randbelow(2**31) if chosen is None else chosen
 
 
-def _facts(first: Trial, bundle: Bundle, trials: int, options: Options) -> dict[str, Any]:
+def _facts(first: Trial, system: System, trials: int, options: Options) -> dict[str, Any]:
     """What ``meta.json`` holds about this run; written before anything is broken."""
-    drill, deployment, manifest = first.drill, first.target.deployment, bundle.manifest
+    drill = first.drill
     return {
         "drill": {"title": drill.title, "file": drill.path.name, "sha256": rundir.sha256(first.run.drill)},
         "command": " ".join(options.command),
-        "target": {"kind": first.target.kind, "reference": str(first.target.reference)},
-        "topology": {"nodes": dict(deployment.nodes), "replication": deployment.replication},
-        "accelerator": deployment.accelerator,
-        "model": {
-            "version": bundle.version,
-            "data_source": bundle.data_source,
-            "synthetic": bundle.synthetic,
-            "metrics": manifest.get("metrics"),
-        },
+        "target": {"kind": system.target.kind, "reference": str(system.target.reference)},
+        **system.about,
         "seeds": {"run": first.seed, "evaluation_users": EVALUATION_SEED},
         "trials": trials,
     }
@@ -148,7 +136,7 @@ def _facts(first: Trial, bundle: Bundle, trials: int, options: Options) -> dict[
 
 def _write_record(run_dir: RunDir, rows: list[ReadBack]) -> None:
     """Merge what the clients wrote into the run's tables; the parts go once the whole is on the disk."""
-    parts = sorted(run_dir.parts.glob("*.jsonl"))
+    parts = sorted(run_dir.parts.glob("*.part"))
     record.write_requests(run_dir.requests, parts)
     record.write_readback(run_dir.readback, rows)
     shutil.rmtree(run_dir.parts)

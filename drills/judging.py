@@ -6,24 +6,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 import reports
-from drills import record, rundir, spec, verdict
+from drills import record, rundir, spec, timeline, verdict
 from drills.measures import Settings, baseline_of
-from drills.record import Request
 from drills.rundir import RunDir
 from drills.spec import Drill
+from drills.timeline import Requests
 
 
 def judge_run(run: RunDir) -> verdict.Verdict:
     """Judge the run by its record, write ``verdict.json``, and build the reports; raises UsageError for no run."""
     meta = rundir.read_meta(run)
     if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
-        record.write_requests(run.requests, sorted(run.parts.glob("*.jsonl")))
-    drill = spec.load(run.drill)
+        record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
+    drill = spec.load(run.drill, recorded=True)
     judged = verdict.judge(
-        record.read(run.path),
+        timeline.read(run.path),
         drill.objectives.values(),
         run=meta["run"],
         drill=drill.title,
@@ -43,8 +41,10 @@ def settings_of(drill: Drill) -> Settings:
     return Settings(window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s)
 
 
-def steady_measures(drill: Drill, parts: Iterable[Path]) -> dict[str, Any]:
-    """What a baseline holds: the steady measures and every evaluation user's own hits."""
-    decoder = msgspec.json.Decoder(Request)
-    requests = [decoder.decode(line) for part in parts for line in record.lines(part)]
-    return baseline_of(requests, settings_of(drill))
+def steady_measures(drill: Drill, parts: Iterable[Path], seconds: float | None = None) -> dict[str, Any]:
+    """What a baseline holds: the steady measures and every evaluation user's own hits and list.
+
+    ``seconds``: how long the clients were watched; None: as long as their requests tell.
+    """
+    requests = Requests.of(request for part in parts for request in record.read_part(part))
+    return baseline_of(requests, settings_of(drill), seconds)

@@ -76,7 +76,7 @@ def run_trial(trial: Trial) -> list[ReadBack]:
             clients.stop()
         _copy_sightings(trial, events, begin)
         watch.close()
-    rows = read_back(trial.target.deployment, clients.id_prefix, trial.number, events)
+    rows = read_back(trial.target.deployment, clients.id_prefix, trial.number, events, clients.parts())
     events.write("trial.ended")
     events.close()
     return rows
@@ -122,8 +122,7 @@ def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventW
 def _wait_for_clients(clients: Clients) -> None:
     """Return once every client process has written down its first request."""
     deadline = time.monotonic() + CLIENTS_UP_S
-    expected = clients.parts() if clients.drill.load.rate > 0 else clients.parts()[:1]
-    while not all(part.exists() and part.stat().st_size for part in expected):
+    while not clients.ready():
         clients.check()
         if time.monotonic() > deadline:
             raise TargetError(f"the clients sent nothing within {CLIENTS_UP_S:.0f} s; see {clients.run.logs}")

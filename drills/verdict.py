@@ -14,9 +14,9 @@ from enum import StrEnum
 from statistics import median
 
 from drills import errors
-from drills.measures import Measure, Settings, definition, key, measure_trial, milestones, problems
-from drills.record import Timeline
+from drills.measures import Measure, Settings, absent, definition, key, measure_trial, milestones, problems
 from drills.spec import Objective
+from drills.timeline import Timeline
 
 SCHEMA_VERSION = 1
 _BOUNDS = ("min", "max", "min_ratio", "max_ratio")
@@ -117,13 +117,14 @@ def judge_trial(
 ) -> TrialVerdict:
     """Judge one trial (``Timeline.of_trial``) by objectives under their measures' keys."""
     measures = measure_trial(timeline, settings)
-    found = problems.of_trial(timeline)
+    found = problems.of_trial(timeline, settings)
     judged = {
         name: judge_measure(measure, objectives.get(name), cut_short=found.cut_short)
         for name, measure in measures.items()
     }
     for name in objectives.keys() - judged.keys():
-        missing = Measure(name=name, value=None, unit="", reason=f"Nobody measures {name}.")
+        why = absent(settings).get(name.partition("@")[0], f"Nobody measures {name}.")
+        missing = Measure(name=name, value=None, unit="", reason=why)
         judged[name] = judge_measure(missing, objectives[name], cut_short=found.cut_short)
     outcomes = [j.outcome for j in judged.values() if j.outcome is not None]
     doubts = [Outcome.UNKNOWN] * bool(found.doubts)
@@ -271,8 +272,9 @@ def _variant(timeline: Timeline) -> str | None:
 def _phases(timeline: Timeline, measures: Mapping[str, Measure]) -> dict[str, float | None]:
     """The milestones with the two recoveries among them, in seconds since the injection."""
     recovered = {
-        f"sustained_{what}": None if (m := measures[f"rto_{what}_s"]).censored or m.possible else m.value
+        f"sustained_{what}": None if m is None or m.censored or m.possible else m.value
         for what in ("read", "write")
+        for m in [measures.get(f"rto_{what}_s")]
     }
     return {**milestones(timeline), **recovered}
 

@@ -12,11 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
-    {"errors", "home", "tables", "record", "rundir", "processes", "undo"},
+    {"errors", "home", "tables", "frames", "record", "merging", "timeline", "rundir", "processes", "undo"},
+    {"jsonpaths", "templates", "service"},
     {"measures", "spec"},
+    {"hooks"},
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "verdict", "chaos", "experiment", "model", "baseline"},
-    {"trial", "judging", "calibration"},
+    {"trial", "judging", "system", "calibration"},
     {"engine"},
     {"cli"},
 ]

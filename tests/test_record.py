@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drills import record
+from drills import record, timeline
 from drills.record import EventWriter, ReadBack, Request, RequestWriter
 
 
@@ -21,8 +21,8 @@ def test_parts_become_one_table_in_time_order(tmp_path: Path) -> None:
         writer.close()
     table = tmp_path / "requests.parquet"
     record.write_requests(table, [tmp_path / "a", tmp_path / "b", tmp_path / "missing"])
-    assert [r.t_scheduled for r in record.read_requests(table)] == [10, 20, 30]
-    assert record.read_requests(table)[0] == request(10, status=200, degraded=False, id="e10")
+    assert [r.t_scheduled for r in timeline.read_requests(table)] == [10, 20, 30]
+    assert timeline.read_requests(table).row(0) == request(10, status=200, degraded=False, id="e10")
     assert not list(tmp_path.glob("*.partial"))
 
 
@@ -32,7 +32,7 @@ def test_absent_values_stay_absent(tmp_path: Path) -> None:
     writer.write(request(1))
     writer.close()
     record.write_requests(tmp_path / "t.parquet", [tmp_path / "part"])
-    (row,) = record.read_requests(tmp_path / "t.parquet")
+    (row,) = timeline.read_requests(tmp_path / "t.parquet")
     assert (row.status, row.region, row.degraded, row.hits, row.ok) == (0, None, None, None, False)
 
 
@@ -52,8 +52,8 @@ def test_a_trial_sees_its_own_and_the_run_wide(tmp_path: Path) -> None:
     EventWriter(tmp_path / "events.jsonl", 1).write("trial.started", t=2)
     EventWriter(tmp_path / "events.jsonl", 2).write("trial.started", t=3)
     record.write_readback(tmp_path / "readback.parquet", [ReadBack(trial=2, region="primary", id="e", count=1)])
-    timeline = record.read(tmp_path)
-    assert [e.t for e in timeline.of_trial(2).events] == [1, 3]
-    assert len(timeline.of_trial(2).readback) == 1
-    assert timeline.of_trial(1).readback == []
-    assert timeline.requests == []
+    whole = timeline.read(tmp_path)
+    assert [e.t for e in whole.of_trial(2).events] == [1, 3]
+    assert len(whole.of_trial(2).readback) == 1
+    assert len(whole.of_trial(1).readback) == 0
+    assert len(whole.requests) == 0

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings
 from drills.measures.rpo import duplicated_events, rpo_events, rpo_s
-from drills.record import ReadBack, Timeline
+from drills.record import ReadBack
 from drills.spec import Objective
+from drills.timeline import Timeline
 from drills.verdict import Outcome, judge_measure
 from tests.measures.literal import (
     INJECTED_S,
@@ -62,7 +63,7 @@ def test_the_age_of_the_oldest_lost_event() -> None:
 def test_lost_after_the_fault_is_not_nothing() -> None:
     measure = rpo_s(lose(timeline(writes()), "primary", "run-1-550"), Settings())
     assert measure.value == pytest.approx(1.022)
-    assert measure.evidence == {"lost_before_fault": 0, "lost_after_fault": 1}
+    assert (measure.evidence["lost_before_fault"], measure.evidence["lost_after_fault"]) == (0, 1)
 
 
 def test_an_acknowledged_retry_counts_from_its_first_acknowledgement() -> None:
