@@ -85,11 +85,12 @@ class Edges(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Books:
-    """The entries of one trial, or of a session, in order of arrival; ``edges``: the trial's script as performed."""
+    """The entries of one trial in order of arrival; ``edges``: its script as performed; it ended at ``until`` (ns)."""
 
     served: list[Served]
     stalls: list[Stall]
     edges: Edges
+    until: int
 
     @cached_property
     def since(self) -> list[Served]:
@@ -121,11 +122,11 @@ def read(path: Path) -> list[Entry]:
     return sorted((decoder.decode(line) for line in lines(path)), key=_moment)
 
 
-def between(entries: list[Entry], since: int, until: int, edges: Edges) -> Books:
+def between(entries: list[Entry], edges: Edges, since: int, until: int) -> Books:
     """The part of the books that arrived from ``since`` and before ``until``."""
     part = entries[bisect_left(entries, since, key=_moment) : bisect_left(entries, until, key=_moment)]
     served = [entry for entry in part if isinstance(entry, Served)]
-    return Books(served, [entry for entry in part if isinstance(entry, Stall)], edges)
+    return Books(served, [entry for entry in part if isinstance(entry, Stall)], edges, until)
 
 
 def _moment(entry: Entry) -> int:

@@ -20,7 +20,8 @@ from drills.calibration.shapes import QUALITY_INTERVAL_S, READ_INTERVAL_S, Shape
 from drills.errors import TargetError
 from drills.load.readback import read_back
 from drills.record import EventWriter, ReadBack
-from drills.targets.base import Deployment
+from drills.service import Door
+from drills.targets.base import REGION_HEADER, REGIONS, Deployment
 
 RATES = {"probe_read": 1 / READ_INTERVAL_S, "probe_write": 1 / READ_INTERVAL_S, "quality": 1 / QUALITY_INTERVAL_S}
 PROBER = ("-P", "-m", "drills.load.prober")
@@ -83,7 +84,7 @@ class Session:
             with self._prober():
                 yield self
             events = EventWriter(self.log, 0)
-            self.rows = read_back(_deployment(self._server.url, self.folder), ID_PREFIX, 0, events)
+            self.rows = read_back(_deployment(self._server.url), ID_PREFIX, 0, events)
             events.close()
 
     def perform(self, shape: Shape) -> Performed:
@@ -139,14 +140,7 @@ def seconds_of(shape: Shape) -> float:
     return BEFORE_S + QUALITY_INTERVAL_S / 2 + shape.acting_s + shape.after_s
 
 
-def _deployment(url: str, folder: Path) -> Deployment:
+def _deployment(url: str) -> Deployment:
     """The scripted server as read-back reaches it."""
-    return Deployment(
-        kind="scripted",
-        edge_url=url,
-        ops_url=url,
-        nodes={},
-        bundle=folder,
-        replication="none",
-        accelerator="none",
-    )
+    doors = {region: Door(url, {REGION_HEADER: region}) for region in REGIONS}
+    return Deployment(kind="scripted", edge_url=url, doors=doors)

@@ -20,6 +20,8 @@ LATENCY_BOUND_MS = 10.0
 """A client's latency counts from the due time and holds the way there and back; the server's does not."""
 SHARE_BOUND = 0.01
 """A request under way at an edge may count to either side: one or two of some hundred."""
+THROUGHPUT_BOUND_RPS = 1.0
+"""The same: one or two answers in more than 2 s."""
 LONG_AFTER_S = 2.25
 """A recovery is one once it has held for a whole window (2 s)."""
 SHORT_AFTER_S = 0.3
@@ -119,6 +121,7 @@ def _counts() -> tuple[Expected, ...]:
         Expected("failed_reads", truth.failed_reads),
         Expected("failed_writes", truth.failed_writes),
         Expected("availability", truth.availability, SHARE_BOUND),
+        Expected("throughput_rps", truth.throughput_rps, THROUGHPUT_BOUND_RPS),
     )
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from drills import record
+from drills import record, timeline
 from drills.calibration import books, shop
 from drills.calibration.books import SECOND, Books, Entry, Served
 from drills.calibration.session import RATES, TIMEOUT_S, Performed, Session
-from drills.record import Event, EventWriter, ReadBack, Request, RequestWriter, Timeline
+from drills.record import Event, EventWriter, ReadBack, Request, RequestWriter
+from drills.timeline import Timeline
 
 HEAL_BEFORE_NS = 5_000_000
 TIMEOUT_RACE_NS = 20_000_000
@@ -37,13 +37,13 @@ class Trial:
 
 def of_session(session: Session) -> list[Trial]:
     """Every outage of a session that has ended, as a trial of its own."""
-    requests = _read_part(session.part)
+    requests = sorted(record.read_part(session.part), key=lambda r: r.t_scheduled)
     entries = books.read(session.books)
     parts = [_own(requests, performed) for performed in session.performed]
     _write_run(session, parts, entries)
-    timeline = record.read(session.folder)
+    whole = timeline.read(session.folder)
     return [
-        Trial(performed, timeline.of_trial(performed.trial), part, _books(entries, performed))
+        Trial(performed, whole.of_trial(performed.trial), part, _books(entries, performed))
         for performed, part in zip(session.performed, parts, strict=True)
     ]
 
@@ -93,18 +93,13 @@ def _contradiction(request: Request, served: Served) -> str | None:
     return None
 
 
-def _read_part(part: Path) -> list[Request]:
-    decoder = msgspec.json.Decoder(Request)
-    return sorted((decoder.decode(line) for line in record.lines(part)), key=lambda r: r.t_scheduled)
-
-
 def _own(requests: list[Request], performed: Performed) -> list[Request]:
     within = (r for r in requests if performed.start <= r.t_scheduled < performed.end)
     return [msgspec.structs.replace(r, trial=performed.trial) for r in within]
 
 
 def _books(entries: list[Entry], performed: Performed) -> Books:
-    return books.between(entries, performed.start, performed.end, performed.edges)
+    return books.between(entries, performed.edges, performed.start, performed.end)
 
 
 def _write_run(session: Session, parts: list[list[Request]], entries: list[Entry]) -> None:

@@ -65,6 +65,12 @@ def availability(books: Books) -> float:
     return sum(s.ok for s in books.since) / len(books.since)
 
 
+def throughput_rps(books: Books) -> float:
+    """Answers with a 2xx a second, from the script's begin to the trial's end."""
+    begin, end = books.edges.begin, books.until
+    return sum(s.ok and begin <= (s.t_answered or 0) < end for s in books.served) / ((end - begin) / SECOND)
+
+
 def failed_reads(books: Books) -> float:
     """Reads that were not answered with a 2xx."""
     return sum(not s.ok for s in books.of(*_READS))

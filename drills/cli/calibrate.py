@@ -118,20 +118,23 @@ def _line(cells: Sequence[str]) -> str:
     return "  " + first.strip().ljust(_WIDTHS[0]) + "".join(others)
 
 
+_SHORT = {"requests/s": "/s", "ratio": "", "events": "", "requests": "", "probes": ""}
+
+
 def _cells(row: dict[str, Any]) -> list[str]:
-    unit, scale = ("ms", 1000) if row["unit"] == "s" else (row["unit"], 1)
+    unit, scale = ("ms", 1000) if row["unit"] == "s" else (_SHORT.get(row["unit"], row["unit"]), 1)
 
     def error(value: float | None) -> str:
         return "not read" if value is None else f"{scale * value:+.2g}" if value else "0"
 
     return [
         row["measure"],
-        f"{_truth(row)} {row['unit']}",
+        f"{_truth(row)} {_SHORT.get(row['unit'], row['unit'])}".strip(),
         str(row["n"]),
         error(row["mean_error"]),
         error(row["worst_error"]),
         "..".join(error(end) for end in row["interval"]) if row["interval"] else "-",
-        f"{scale * row['bound']:g} {unit}" if row["bound"] else "exact",
+        f"{scale * row['bound']:g} {unit}".strip() if row["bound"] else "exact",
     ]
 
 
