@@ -52,7 +52,7 @@ def label(name: str) -> str:
     if name in LABELS:
         return LABELS[name]
     kind, _, k = name.rpartition("_at_")
-    kinds = {"recall": "Recall", "ndcg": "NDCG", "overlap": "Overlap with the baseline's lists"}
+    kinds = {"recall": "Recall", "ndcg": "NDCG", "overlap": "List overlap"}
     return f"{kinds[kind]}@{k}" if kind in kinds else name
 
 

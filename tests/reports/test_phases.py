@@ -74,7 +74,7 @@ def test_all_three_reports_say_it(passed: Path) -> None:
     said = "Slower than the configuration predicts: reads back for good (0.40 s, at most 0.38 s)."
     assert said in html
     assert said in summary.replace("\\", "")
-    assert "five of Sentinel&#39;s own ticks 0.50 s" in html
+    assert "five of Sentinel&#39;s own ticks 0.50&nbsp;s" in html
     properties = {
         p.get("name"): p.get("value") or "" for p in ET.parse(passed / "junit.xml").getroot().iter("property")
     }
