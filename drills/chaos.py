@@ -1,4 +1,4 @@
-"""The only importer of chaoslib: the child process that runs, or only checks, the experiment of one trial.
+"""The only importer of chaoslib: the child process that runs, or only checks, the experiment of one trial, or one hook.
 
 A child process because chaoslib must own the main thread, keeps state in module globals and swallows signals while an
 action runs: a trial that must end is ended from outside, and the next one starts clean.
@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chaoslib.activity import run_activity
 from chaoslib.exceptions import ChaosException
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
+from chaoslib.hypothesis import within_tolerance
 from chaoslib.run import RunEventHandler
 
 from drills.errors import EXIT_USAGE
@@ -47,6 +49,8 @@ def main() -> int:
     """Do what the order in the file named on the command line says; 2 and one line where chaoslib refuses it."""
     order = json.loads(Path(sys.argv[1]).read_text())
     sys.path.append(order["modules"])
+    if "activity" in order:
+        return perform(order["activity"])
     try:
         ensure_experiment_is_valid(order["experiment"])
     except ChaosException as error:
@@ -55,6 +59,31 @@ def main() -> int:
     if "journal" in order:
         run(order)
     return 0
+
+
+def perform(activity: dict[str, Any]) -> int:
+    """Run one activity by itself: 0 if its answer is within its tolerance, 1 if not, 2 if it failed to give one.
+
+    Without a tolerance a process must end with 0, HTTP answer below 400, and Python not return False.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stdout)
+    try:
+        answer = run_activity(activity, {}, {})
+        ok = _as_wanted(activity, answer)
+    except Exception as error:  # a provider may raise anything
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}")  # noqa: T201 - the answer of this program
+        return EXIT_USAGE
+    print(json.dumps(answer, default=str)[:2000])  # noqa: T201 - the same
+    return 0 if ok else 1
+
+
+def _as_wanted(activity: dict[str, Any], answer: Any) -> bool:
+    if activity.get("tolerance") is not None:
+        return bool(within_tolerance(activity["tolerance"], answer, {}, {}))
+    kind = activity["provider"]["type"]
+    if kind == "process":
+        return bool(answer["status"] == 0)
+    return bool(answer["status"] < 400) if kind == "http" else answer is not False
 
 
 def run(order: dict[str, Any]) -> None:

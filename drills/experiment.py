@@ -12,7 +12,7 @@ from drills.errors import SpecError
 from drills.rundir import RunDir
 from drills.spec import Drill
 from drills.targets.registry import TARGET_VARIABLE
-from drills.undo import RUN_VARIABLE, TRIAL_VARIABLE
+from drills.undo import FOLDER_VARIABLE, RUN_VARIABLE, TRIAL_VARIABLE
 
 CHECK_TIMEOUT_S = 60.0
 
@@ -37,6 +37,7 @@ def start(run: RunDir, drill: Drill, trial: int, reference: Path) -> subprocess.
         RUN_VARIABLE: str(run.path),
         TRIAL_VARIABLE: str(trial),
         TARGET_VARIABLE: str(reference),
+        FOLDER_VARIABLE: str(drill.path.parent.absolute()),
     }
     return _start(order, drill, run.logs / f"chaos-{trial}.log", environment)
 

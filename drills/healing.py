@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from drills import hooks
 from drills.faults import FAULTS
 from drills.faults.base import HEAL_TIMEOUT_S, Evidence, wait_for
 from drills.undo import Intent, UndoLog, unhealed
@@ -19,7 +20,8 @@ def heal_open_faults(run_dir: Path, target: Any, trial: int | None = None) -> li
     undo = UndoLog(run_dir, trial)
     healed = []
     for intent in unhealed(run_dir):
-        evidence = _heal(intent, target, undo)
+        with hooks.at(hooks.Place(Path(intent.folder), run_dir / "logs" / "hooks.log")):
+            evidence = _heal(intent, target, undo)
         undo.confirmed(intent.fault, intent.arguments, evidence.observed, evidence.text)
         healed.append((intent, evidence))
     return healed

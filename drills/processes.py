@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,20 @@ def start(
 
 def stop(process: subprocess.Popen[bytes], timeout_s: float) -> int:
     """Ask a process to end, then insist; returns its exit code."""
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGCONT)
-        process.send_signal(signal.SIGTERM)
+    return stop_all([process], timeout_s)[0]
+
+
+def stop_all(running: Sequence[subprocess.Popen[bytes]], timeout_s: float) -> list[int]:
+    """Ask all of them to end at the same time, then insist; returns their exit codes."""
+    for process in running:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    return [_wait(process, max(0.0, deadline - time.monotonic())) for process in running]
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int:
     try:
         return process.wait(timeout=timeout_s)
     except subprocess.TimeoutExpired:

@@ -1,26 +1,36 @@
-"""The timeline of a run: append-only writers and their readers.
+"""The record of a run: append-only writers and their readers.
 
-Every time is ``CLOCK_MONOTONIC`` of the control host in nanoseconds. Writers append whole lines, so a reader
-of a run that was killed loses at most the last, unfinished line.
+Every time is ``CLOCK_MONOTONIC`` of the control host in nanoseconds. Writers append whole lines (events) or whole
+frames (requests), so a reader of a run that was killed loses at most the last, unfinished one. Nothing here imports
+numpy or pyarrow before it is needed: they start threads, which PID 1 of a lab must not have.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
+from drills import frames
+from drills.frames import Frame, Kind, Scanner
 from drills.tables import read_table, write_table
 
 STREAMS = ("probe_read", "probe_write", "quality", "load")
+FLUSH_S = 0.2
+FRAME_ROWS = 4096
+_READ_BYTES = 2**20
 
 
 class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One client request as the client saw it; ``status`` 0 means that no HTTP answer came."""
+    """One client request as the client saw it; ``status`` 0 means that no HTTP answer came.
+
+    ``items`` are the ids that an answer listed, at most k of them, for the streams whose lists are compared.
+    """
 
     trial: int
     t_scheduled: int
@@ -37,10 +47,12 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     degraded: bool | None = None
     hits: int | None = None
     expected: int | None = None
+    items: list[str] | None = None
 
     @property
     def ok(self) -> bool:
-        return 200 <= self.status < 300
+        """Whether it was answered with a 2xx and nothing was wrong with the answer."""
+        return 200 <= self.status < 300 and self.error is None
 
 
 class Event(msgspec.Struct, kw_only=True):
@@ -53,28 +65,16 @@ class Event(msgspec.Struct, kw_only=True):
 
 
 class ReadBack(msgspec.Struct, kw_only=True):
-    """How often (``count``) the event ``id`` stands in ``region``'s log after healing."""
+    """How often (``count``) the event ``id`` stands in ``region``'s log after healing.
+
+    ``t_seen``: when a reading of that log saw the id first; None where that was not noted.
+    """
 
     trial: int
     region: str
     id: str
     count: int
-
-
-class Timeline(msgspec.Struct, kw_only=True):
-    """All that was recorded of a run, read into memory; requests and events in time order."""
-
-    events: list[Event]
-    requests: list[Request]
-    readback: list[ReadBack]
-
-    def of_trial(self, trial: int) -> Timeline:
-        """The part of one trial, with the run-wide events kept."""
-        return Timeline(
-            events=[e for e in self.events if e.trial in (None, trial)],
-            requests=[r for r in self.requests if r.trial == trial],
-            readback=[r for r in self.readback if r.trial == trial],
-        )
+    t_seen: int | None = None
 
 
 class EventWriter:
@@ -97,24 +97,120 @@ class EventWriter:
 
 
 class RequestWriter:
-    """Appends requests to one file a process; flushes at least every 0.2 s so that a live view can follow."""
+    """Appends requests to one file a process, in frames at least every 0.2 s while requests come.
+
+    Whoever may fall silent calls ``flush`` now and then. What a killed process loses is what it wrote since.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("ab")
-        self._encode = msgspec.json.Encoder().encode
         self._flushed = time.monotonic()
+        self._last = 0
+        self._begin_frame()
 
     def write(self, request: Request) -> None:
-        self._file.write(self._encode(request) + b"\n")
-        if time.monotonic() - self._flushed > 0.2:
+        kind = (
+            request.trial,
+            request.stream,
+            request.op,
+            request.status,
+            request.error,
+            request.region,
+            request.node,
+            request.model_version,
+            request.degraded,
+            request.hits,
+            request.expected,
+        )
+        self._kind.append(self._kinds.setdefault(kind, len(self._kinds)))
+        self._scheduled.append(request.t_scheduled - self._last)
+        self._last = request.t_scheduled
+        self._late.append(request.t_sent - request.t_scheduled)
+        self._took.append(request.t_done - request.t_sent)
+        self._ids.append(request.id)
+        listed = 0 if request.items is None else self._lists.setdefault(tuple(request.items), len(self._lists) + 1)
+        self._listed.append(listed)
+        if len(self._ids) >= FRAME_ROWS or time.monotonic() - self._flushed > FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
-        self._file.flush()
+        """Hand everything written so far to the operating system, where readers see it."""
+        if self._ids:
+            frame = Frame(
+                kinds=list(self._kinds),
+                kind=frames.transposed(self._kind),
+                scheduled=frames.transposed(self._scheduled),
+                late=frames.transposed(self._late),
+                took=frames.transposed(self._took),
+                ids=self._ids,
+                lists=[list(items) for items in self._lists],
+                listed=frames.transposed(self._listed),
+            )
+            self._file.write(frames.encoded(frame))
+            self._file.flush()
+            self._begin_frame()
         self._flushed = time.monotonic()
 
     def close(self) -> None:
+        self.flush()
         self._file.close()
+
+    def _begin_frame(self) -> None:
+        self._kinds: dict[Kind, int] = {}
+        self._kind, self._listed = array("H"), array("H")
+        self._scheduled, self._late, self._took = array("q"), array("q"), array("q")
+        self._ids: list[str | None] = []
+        self._lists: dict[tuple[str, ...], int] = {}
+        self._last = 0  # scheduled, of the request before
+
+
+def part_frames(path: Path) -> Iterator[Frame]:
+    """The whole frames of a clients' file, one after another; none where the file is missing."""
+    if not path.exists():
+        return
+    scanner = Scanner()
+    with path.open("rb") as file:
+        while data := file.read(_READ_BYTES):
+            yield from scanner.feed(data)
+
+
+def read_part(path: Path) -> Iterator[Request]:
+    """The requests of a clients' file in the order of their writing; a torn end is left out."""
+    for frame in part_frames(path):
+        yield from _rows(frame)
+
+
+class PartTail:
+    """Reads the requests that were appended to a clients' file since the last time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+        self._scanner = Scanner()
+
+    def new_requests(self) -> list[Request]:
+        """What became readable since the last call; nothing where the file is not there yet."""
+        if self._file is None:
+            if not self.path.exists():
+                return []
+            self._file = self.path.open("rb")
+        return [row for frame in self._scanner.feed(self._file.read()) for row in _rows(frame)]
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _rows(frame: Frame) -> Iterator[Request]:
+    scheduled = 0
+    times = zip(*(frames.numbers("q", column) for column in (frame.scheduled, frame.late, frame.took)), strict=True)
+    codes = zip(frames.numbers("H", frame.kind), frames.numbers("H", frame.listed), strict=True)
+    for (step, late, took), (kind, listed), id_ in zip(times, codes, frame.ids, strict=True):
+        scheduled += step
+        sent = scheduled + late
+        common: dict[str, Any] = dict(zip(frames.KIND_FIELDS, frame.kinds[kind], strict=True))
+        items = frame.lists[listed - 1] if listed else None
+        yield Request(t_scheduled=scheduled, t_sent=sent, t_done=sent + took, id=id_, items=items, **common)
 
 
 def lines(path: Path) -> Iterator[bytes]:
@@ -134,16 +230,10 @@ def read_events(path: Path) -> list[Event]:
 
 
 def write_requests(path: Path, parts: Iterable[Path]) -> None:
-    """Merge the writers' files into one Parquet file, in order of ``t_scheduled``."""
-    decoder = msgspec.json.Decoder(Request)
-    rows: list[Request] = [decoder.decode(line) for part in parts for line in lines(part)]
-    rows.sort(key=lambda r: (r.t_scheduled, r.stream, r.id or ""))
-    write_table(path, Request, rows)
+    """Merge the writers' files into one Parquet file, in order of ``t_scheduled``; missing files count as empty."""
+    from drills.merging import merge  # noqa: PLC0415 - numpy and pyarrow start threads
 
-
-def read_requests(path: Path) -> list[Request]:
-    """All requests in order of ``t_scheduled``; empty where the file is missing."""
-    return [Request(**row) for row in read_table(path)]
+    merge(path, (part_frames(part) for part in parts))
 
 
 def write_readback(path: Path, rows: Iterable[ReadBack]) -> None:
@@ -154,12 +244,3 @@ def write_readback(path: Path, rows: Iterable[ReadBack]) -> None:
 def read_readback(path: Path) -> list[ReadBack]:
     """What was read back; empty where the file is missing."""
     return [ReadBack(**row) for row in read_table(path)]
-
-
-def read(run_dir: Path) -> Timeline:
-    """Read the whole timeline of a run directory."""
-    return Timeline(
-        events=read_events(run_dir / "events.jsonl"),
-        requests=read_requests(run_dir / "requests.parquet"),
-        readback=read_readback(run_dir / "readback.parquet"),
-    )

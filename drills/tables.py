@@ -22,6 +22,7 @@ _TYPES = {
     "hits": "int32",
     "expected": "int32",
     "count": "int32",
+    "t_seen": "int64",
 }
 
 

@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,19 @@ from drills.record import EventWriter, lines
 
 RUN_VARIABLE = "RECDR_RUN"
 TRIAL_VARIABLE = "RECDR_TRIAL"
+FOLDER_VARIABLE = "RECDR_FOLDER"  # the drill file's own, where commands of the drill run
 
 
 @dataclass(frozen=True)
 class Intent:
-    """A fault that somebody meant to inject, with its arguments as the drill file gives them."""
+    """A fault that somebody meant to inject, with its arguments as the drill file gives them.
+
+    ``folder`` is where commands among them are to run.
+    """
 
     fault: str
     arguments: dict[str, Any]
+    folder: str = field(default="", compare=False)
 
 
 class UndoLog:
@@ -48,8 +53,13 @@ class UndoLog:
         """Whether this fault was injected and never confirmed as healed."""
         return Intent(fault, arguments) in unhealed(self.path.parent)
 
+    def note(self, kind: str, **data: Any) -> None:
+        """Write an event of this run and trial that is no fault's."""
+        self._events.write(kind, **data)
+
     def intend(self, fault: str, arguments: dict[str, Any]) -> None:
-        self._append({"do": "inject", "fault": fault, "arguments": arguments}, durable=True)
+        folder = os.environ.get(FOLDER_VARIABLE) or str(Path.cwd())
+        self._append({"do": "inject", "fault": fault, "arguments": arguments, "folder": folder}, durable=True)
         self._events.write("fault.intent", fault=fault, arguments=arguments)
 
     def injected(
@@ -106,7 +116,7 @@ def unhealed(run_dir: Path) -> list[Intent]:
             entry = json.loads(line)
         except ValueError:  # blank, or torn by a full disk: nothing was injected on it
             continue
-        intent = Intent(entry["fault"], entry["arguments"])
+        intent = Intent(entry["fault"], entry["arguments"], entry.get("folder", ""))
         key = json.dumps([intent.fault, intent.arguments], sort_keys=True)
         open_.pop(key, None)
         if entry["do"] == "inject":

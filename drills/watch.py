@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from drills.record import Event, Request
+from drills.record import Event, PartTail, Request
 
 WINDOW_S = 1.0
 
@@ -52,13 +52,13 @@ class Tail:
 class Watch:
     """Follows the clients' files and the event log of a running trial."""
 
-    parts: list[Tail]
+    parts: list[PartTail]
     events: Tail
     _recent: deque[Request] = field(default_factory=deque)
 
     @classmethod
     def on(cls, parts: Iterable[Path], events: Path) -> Watch:
-        watch = cls([Tail(path) for path in parts], Tail(events))
+        watch = cls([PartTail(path) for path in parts], Tail(events))
         watch.events.new_lines()
         return watch
 
@@ -69,9 +69,8 @@ class Watch:
 
     def glance(self) -> Glance:
         """The clients' last second."""
-        decoder = msgspec.json.Decoder(Request)
-        for tail in self.parts:
-            self._recent.extend(decoder.decode(line) for line in tail.new_lines())
+        for part in self.parts:
+            self._recent.extend(part.new_requests())
         since = time.monotonic_ns() - int(WINDOW_S * 1e9)
         self._recent = deque(r for r in self._recent if r.t_done >= since)
         ok = [r for r in self._recent if r.ok]
@@ -86,5 +85,6 @@ class Watch:
         )
 
     def close(self) -> None:
-        for tail in (*self.parts, self.events):
-            tail.close()
+        for part in self.parts:
+            part.close()
+        self.events.close()

@@ -12,11 +12,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
-    {"errors", "home", "tables", "record", "rundir", "processes", "undo"},
+    {
+        *("errors", "home", "jitter", "ranks", "tables", "frames", "record", "merging", "timeline", "rundir"),
+        *("interrupts", "processes", "undo"),
+    },
+    {"jsonpaths", "templates", "service"},
     {"measures", "spec"},
+    {"hooks"},
     {"targets", "faults"},
-    {"healing", "load", "watch", "guard", "verdict", "chaos", "experiment", "model", "baseline"},
-    {"trial", "judging"},
+    {"healing", "load", "watch", "guard", "outcome", "over_trials", "verdict", "chaos", "experiment", "model"},
+    {"trial", "judging", "system"},
+    {"baseline", "comparable", "compare", "history"},
     {"engine"},
     {"cli"},
 ]

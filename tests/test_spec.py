@@ -235,7 +235,7 @@ WRONG: list[tuple[str, str, str | None, str]] = [
     ("primary: {nodes: 2}", "primry: {nodes: 2}§", "recdr.topology.primry", "Did you mean 'primary'?"),
     ("primary: {nodes: 2}", "primary: {node: 2}§", "recdr.topology.primary.node", "Did you mean 'nodes'?"),
     ("{max_duration_s: 120}", "{max_duration: 120}§", "recdr.guard.max_duration", "Did you mean 'max_duration_s'?"),
-    ("{rate: 100,", "{zzz: 1, rate: 100,§", "recdr.load.zzz", "Known: rate, users, mix."),
+    ("{rate: 100,", "{zzz: 1, rate: 100,§", "recdr.load.zzz", "Known: rate, users, workers, mix."),
     (OBJECTIVE, "rto_read_s: {maximum: 2}§", "recdr.objectives.rto_read_s.maximum", "Did you mean 'max'?"),
     (OBJECTIVE, "rto_read: {max: 2}§", "recdr.objectives.rto_read", "Did you mean 'rto_read_s'?"),
     (OBJECTIVE, "rto: {max: 2}§", "recdr.objectives.rto", "'rto_read_s' or 'rto_write_s'"),

@@ -15,13 +15,18 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from drills import engine, judging, rundir, spec, undo
+from drills.baseline import Store
 from drills.cli.terminal import ERR, OUT, Lines, Screen, print_verdict
 from drills.engine import Options
 from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
+from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.home import home
-from drills.targets.local.target import LocalTarget
-from drills.targets.opening import check_abilities, exclusive, standing
+from drills.targets.external.claim import claim
+from drills.targets.external.target import ExternalTarget
+from drills.targets.local.standing import exclusive, standing
+from drills.targets.opening import check_abilities, check_hooks
+from drills.undo import Intent
 
 app = typer.Typer(no_args_is_help=True, help="Run drills and judge them.")
 EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
@@ -31,9 +36,14 @@ def _complete_drill(incomplete: str) -> list[str]:
     return [path.name for path in spec.shipped() if path.name.startswith(incomplete)]
 
 
-def _complete_run(incomplete: str) -> list[str]:
+def complete_run(incomplete: str) -> list[str]:
+    """The ids of runs that begin so."""
     runs = home() / "runs"
     return sorted(path.name for path in runs.glob(f"{incomplete}*")) if runs.is_dir() else []
+
+
+def _complete_baseline(incomplete: str) -> list[str]:
+    return [found.id for found in Store.of(home()).all() if found.id.startswith(incomplete)]
 
 
 DrillName = Annotated[
@@ -45,7 +55,7 @@ RunName = Annotated[
     typer.Argument(
         metavar="[RUN]",
         help="A run's id, its beginning, or its directory; default: the latest.",
-        autocompletion=_complete_run,
+        autocompletion=complete_run,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
@@ -87,7 +97,8 @@ def validate(
     """Check drill files without deploying anything; exits 2 at the first mistake."""
     for name in names:
         drill = spec.load(spec.find(name))
-        check_abilities(drill, LocalTarget)
+        check_abilities(drill)
+        check_hooks(drill)
         OUT.print(
             f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)",
             soft_wrap=True,
@@ -114,6 +125,17 @@ def run(
     ] = None,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold it against this baseline; default: the accepted one, else one recorded now.",
+            metavar="ID",
+            autocompletion=_complete_baseline,
+        ),
+    ] = None,
+    require_baseline: Annotated[
+        bool, typer.Option("--require-baseline", help="Refuse to run where no baseline is accepted, for CI.")
+    ] = False,
 ) -> None:
     """Run a drill: deploy, break, measure, heal, judge, report.
 
@@ -129,6 +151,8 @@ def run(
         accelerator=accelerator,
         ephemeral=ephemeral,
         port=port,
+        baseline=baseline,
+        require_baseline=require_baseline,
         command=("recdr", *map(shlex.quote, sys.argv[1:])),
     )
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
@@ -149,19 +173,48 @@ def judge(name: RunName = None, as_json: AsJson = False) -> None:
 def heal(name: RunName = None) -> None:
     """Heal what a drill broke when it could not do so itself (kill -9, power cut); safe to repeat."""
     run = _unhealed_run(name)
+    service = _service_of(run) if run else None
+    if run and service:
+        _heal_service(run, service)
+        return
     lab = standing()
     if lab is None:
         OUT.print("No lab is up: a drill's own lab goes with the drill, and everything it broke with it.")
         return
     with exclusive(lab.lab_dir):
         left = heal_open_faults(run.path, lab) if run else []
-        for intent, evidence in left:
-            state = "healed" if evidence.observed else "NOT healed"
-            OUT.print(f"{state}: {intent.fault} {json.dumps(intent.arguments)}: {evidence.text}", soft_wrap=True)
+        _tell_healed(left)
         lab.reset()
     OUT.print("The lab serves with all its nodes, and the primary is the master.")
     if not all(evidence.observed for _, evidence in left):
         raise typer.Exit(EXIT_UNKNOWN)
+
+
+def _service_of(run: rundir.RunDir) -> ExternalTarget | None:
+    """The service that recdr did not deploy and the run was about; None where it was about a lab."""
+    reference = run.path / "target.json"
+    return ExternalTarget.attach(reference) if reference.exists() else None
+
+
+def _heal_service(run: rundir.RunDir, service: ExternalTarget) -> None:
+    """Heal what the run left; exits 3 if something is not healed."""
+    with claim(service.settings.edge):
+        left = heal_open_faults(run.path, service)
+        _tell_healed(left)
+        if service.own:
+            service.leave()
+        else:
+            service.reset()
+    state = "torn down, for the drill had deployed it" if service.own else "healthy"
+    OUT.print(f"{service.settings.service.name} is {state}.")
+    if not all(evidence.observed for _, evidence in left):
+        raise typer.Exit(EXIT_UNKNOWN)
+
+
+def _tell_healed(left: list[tuple[Intent, Evidence]]) -> None:
+    for intent, evidence in left:
+        state = "healed" if evidence.observed else "NOT healed"
+        OUT.print(f"{state}: {intent.fault} {json.dumps(intent.arguments)}: {evidence.text}", soft_wrap=True)
 
 
 def _unhealed_run(name: str | None) -> rundir.RunDir | None:
@@ -170,7 +223,10 @@ def _unhealed_run(name: str | None) -> rundir.RunDir | None:
     if name:
         return rundir.find(runs, name)
     known = sorted((path for path in runs.iterdir() if path.is_dir()), reverse=True) if runs.is_dir() else []
-    return next((rundir.RunDir(path) for path in known if undo.unhealed(path)), None)
+    known = [path for path in known if undo.unhealed(path)]
+    # A lab that died took its faults with it; a service that recdr did not deploy is still as the run left it.
+    there = [path for path in known if (path / "target.json").exists()] if standing() is None else known
+    return rundir.RunDir(there[0]) if there else None
 
 
 def _finish(run_dir: rundir.RunDir, as_json: bool) -> None:

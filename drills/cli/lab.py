@@ -14,9 +14,9 @@ from drills.errors import EXIT_FAIL, EXIT_UNKNOWN, UsageError
 from drills.home import cache
 from drills.spec import Region, Topology
 from drills.targets.base import REGIONS
+from drills.targets.local.standing import choose_accelerator, exclusive, standing, standing_dir
+from drills.targets.local.standing import down as end
 from drills.targets.local.target import LocalTarget
-from drills.targets.opening import choose_accelerator, exclusive, standing, standing_dir
-from drills.targets.opening import down as end
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
 

@@ -46,9 +46,7 @@ def words(event: Event) -> str | None:
         "target.deployed": lambda: (
             f"deployed in {data.get('deploy_seconds', '?')} s, edge at http://127.0.0.1:{data.get('edge_port')}"
         ),
-        "baseline.recorded": lambda: (
-            "baseline recorded " + ("now" if data["new"] else f"earlier, by {data['recorded_in']}")
-        ),
+        "baseline.recorded": lambda: _baseline(data),
         "trial.started": lambda: f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else ""),
         "load.started": lambda: "users and probes are on",
         "load.stopped": lambda: "users and probes are off",
@@ -64,6 +62,16 @@ def words(event: Event) -> str | None:
         return f"step {data.get('name')} failed: {data['error']}"
     line = lines.get(event.kind)
     return line() if line else None
+
+
+def _baseline(data: dict[str, Any]) -> str:
+    if data["new"]:
+        return "baseline recorded now; later runs are held against it"
+    text = f"baseline recorded earlier, by {data['recorded_in']}"
+    if data.get("same_host") is not False:
+        return text
+    differs = "; ".join(data.get("host_differences", []))
+    return f"{text}, ON ANOTHER KIND OF HOST ({differs}): latencies are held against each trial's own phase before"
 
 
 def _arguments(data: dict[str, Any]) -> str:

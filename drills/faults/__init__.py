@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from drills.faults.base import Fault
+from drills.faults.custom import Custom
 from drills.faults.gpu_loss import GpuLoss
 from drills.faults.node_kill import NodeKill
 from drills.faults.noop import Noop
 from drills.faults.partition import Partition
 from drills.faults.region_loss import RegionLoss
 
-FAULTS: dict[str, type[Fault]] = {fault.name: fault for fault in (RegionLoss, NodeKill, Partition, GpuLoss, Noop)}
+FAULTS: dict[str, type[Fault]] = {
+    fault.name: fault for fault in (RegionLoss, NodeKill, Partition, GpuLoss, Custom, Noop)
+}
 
 __all__ = ["FAULTS", "Fault"]

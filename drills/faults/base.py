@@ -11,7 +11,7 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from drills.targets.registry import attach
 from drills.undo import UndoLog
@@ -58,6 +58,14 @@ class Fault(Protocol):
         """Look from outside whether everything works again (``observed`` True: it does)."""
 
 
+@runtime_checkable
+class LooksFirst(Protocol):
+    """A fault that has to see the target unbroken, to tell its effect from what was so before."""
+
+    def look_first(self, target: Any) -> None:
+        """Look before anything is broken; raises TargetError where the fault must not be injected."""
+
+
 def wait_for(check: Callable[[], Evidence], timeout_s: float, every_s: float = 0.05) -> Evidence:
     """Ask ``check`` until it observes something or ``timeout_s`` have passed; the last answer is returned."""
     deadline = time.monotonic() + timeout_s
@@ -75,6 +83,8 @@ HEAL_TIMEOUT_S = 30.0
 def inject(fault: Fault) -> dict[str, Any]:
     """Break something on the current target, with durable intent first and evidence afterwards."""
     target, undo = attach(), UndoLog.current()
+    if isinstance(fault, LooksFirst):
+        fault.look_first(target)
     undo.intend(fault.name, arguments(fault))
     begin = time.monotonic_ns()
     fault.inject(target)
@@ -104,7 +114,7 @@ def heal(fault: Fault) -> dict[str, Any]:
 
 def arguments(fault: Fault) -> dict[str, Any]:
     """The fault's settings as a drill file would write them."""
-    return dict(vars(fault))
+    return {name: value for name, value in vars(fault).items() if not name.startswith("_")}
 
 
 def activities(kind: Callable[..., Fault]) -> tuple[Activity, Activity]:

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from drills import processes
 from drills.errors import TargetError
+from drills.load.audience import Audience
+from drills.load.probes import able
 from drills.rundir import RunDir
 from drills.spec import Drill
 from drills.targets.base import Deployment
-from recsvc.bundle import Bundle
 
-LOCUST_STOP_S = 8.0
+__all__ = ["Audience", "Clients"]
 
-
-@dataclass(frozen=True)
-class Audience:
-    """Who asks for what: evaluation users are only ever read, so nothing a drill does changes their right answers."""
-
-    evaluation: list[dict[str, Any]]
-    shoppers: list[str]
-    items: list[str]
-    queries: list[str]
-
-    @classmethod
-    def of(cls, bundle: Bundle, evaluation_users: int, seed: int) -> Audience:
-        """A seeded sample of held-out users for the quality probe; everybody else goes shopping."""
-        held_out = bundle.evaluation
-        chosen = random.Random(seed).sample(held_out.users, min(evaluation_users, len(held_out.users)))  # noqa: S311
-        evaluation = [
-            {"id": f"q{i}", "user": user, "expected": list(held_out.expected[user])} for i, user in enumerate(chosen)
-        ]
-        titles = (word for item in bundle.items for word in item.title.lower().split())
-        queries = sorted({word for word in titles if len(word) > 3 and word.isalpha()})
-        shoppers = sorted(set(bundle.histories) - set(chosen))
-        return cls(evaluation, shoppers, [item.id for item in bundle.items], queries)
+STOP_S = 8.0
+PROBE_USERS = 50
+K = 20
+PATIENCE_S = 5.0
+"""Users who come less often than this are not waited for."""
 
 
 @dataclass
@@ -53,7 +38,7 @@ class Clients:
     trial: int
     seed: int
     _prober: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    _locust: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _load: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False)
 
     @property
     def id_prefix(self) -> str:
@@ -62,51 +47,79 @@ class Clients:
 
     @property
     def rates(self) -> dict[str, float]:
-        """What the prober sends, in requests a second and stream."""
-        probes = self.drill.probes
-        return {
-            "probe_read": probes.reads_per_s,
-            "probe_write": probes.writes_per_s,
-            "quality": probes.quality_per_s,
-        }
+        """What the prober sends, in requests a second and stream; 0 for what the service lacks."""
+        probes, audience = self.drill.probes, self.audience
+        can = able(self.deployment.service, audience.shoppers, audience.items, audience.evaluation)
+        rates = {"probe_read": probes.reads_per_s, "probe_write": probes.writes_per_s, "quality": probes.quality_per_s}
+        return {stream: rate if can[stream] else 0.0 for stream, rate in rates.items()}
+
+    @property
+    def mix(self) -> dict[str, float]:
+        """What the users do, in shares that sum to 1: what the service lacks they ask for recommendations instead."""
+        mix, service, audience = self.drill.load.mix, self.deployment.service, self.audience
+        shares = {"recommend": mix.recommend, "search": mix.search, "event": mix.event}
+        searches = service.search is not None and (bool(audience.queries) or "query" not in service.search.names)
+        writes = able(service, audience.shoppers, audience.items, ())["probe_write"]
+        for op, there in (("search", searches), ("event", writes)):
+            if not there:
+                shares["recommend"] += shares.pop(op)
+        return shares
+
+    @property
+    def workers(self) -> int:
+        """How many processes the load comes from: none without load, and none without a user."""
+        load = self.drill.load
+        return min(load.workers, load.users) if load.rate > 0 else 0
 
     def parts(self) -> list[Path]:
-        """Where the clients write what they see."""
-        return [self.run.parts / f"{self.trial}-{who}.jsonl" for who in ("prober", "load")]
+        """Where the clients write what they see; the prober's comes first."""
+        names = ["prober", *(f"load-{worker}" for worker in range(self.workers))]
+        return [self.run.parts / f"{self.trial}-{who}.part" for who in names]
 
     def start(self) -> None:
         """Start the users and the probes; both run until ``stop``."""
-        if self.drill.load.rate > 0:
-            self._locust = self._start_locust()
+        for worker in range(self.workers):
+            self._load.append(self._start_locust(worker))
         self._prober = self._start_prober()
+
+    def ready(self) -> bool:
+        """Whether every client process has written down its first request; of rare ones, whether it is there."""
+        load = self.drill.load
+        rare = [not any(self.rates.values())] + [load.users > PATIENCE_S * load.rate] * self.workers
+        return all(
+            part.exists() and (few or part.stat().st_size > 0) for part, few in zip(self.parts(), rare, strict=True)
+        )
 
     def check(self) -> None:
         """Raise TargetError if a client process ended by itself: without clients nothing is measured."""
-        for name, process in (("the prober", self._prober), ("Locust", self._locust)):
-            if process is not None and process.poll() is not None:
+        for process in self._processes():
+            if process.poll() is not None:
+                name = "the prober" if process is self._prober else "Locust"
                 raise TargetError(f"{name} ended by itself with {process.returncode}; see {self.run.logs}")
 
     def stop(self) -> None:
         """Stop sending, wait for what is in flight, and have everything written down; idempotent."""
-        for process in (self._prober, self._locust):
-            if process is not None and process.poll() is None:
-                processes.stop(process, LOCUST_STOP_S + self.drill.probes.timeout_s)
+        running = [process for process in self._processes() if process.poll() is None]
+        processes.stop_all(running, STOP_S + self.drill.probes.timeout_s)
+
+    def _processes(self) -> list[subprocess.Popen[bytes]]:
+        return [process for process in (self._prober, *self._load) if process is not None]
 
     def _start_prober(self) -> subprocess.Popen[bytes]:
         probes = self.drill.probes
         config = {
             "url": self.deployment.edge_url,
-            "headers": {},
+            "service": self._service(),
             "trial": self.trial,
             "out": str(self.parts()[0]),
             "events": str(self.run.events),
             "id_prefix": f"{self.id_prefix}-P",
             "rates": self.rates,
             "timeout_s": probes.timeout_s,
-            "probe_users": self.audience.shoppers[:50],
+            "probe_users": self.audience.shoppers[:PROBE_USERS],
             "items": self.audience.items,
             "quality": self.audience.evaluation,
-            "k": 20,
+            "k": K,
             "duration_s": None,
         }
         fd = processes.memory_file("prober", config)
@@ -116,37 +129,37 @@ class Clients:
         finally:
             os.close(fd)
 
-    def _start_locust(self) -> subprocess.Popen[bytes]:
+    def _start_locust(self, worker: int) -> subprocess.Popen[bytes]:
+        """One process of users: its share of the rate is its share of the users."""
         load = self.drill.load
+        users = load.users // self.workers + (worker < load.users % self.workers)
         config = {
-            "rate": load.rate,
-            "users": load.users,
-            "mix": {"recommend": load.mix.recommend, "search": load.mix.search, "event": load.mix.event},
+            "url": self.deployment.edge_url,
+            "service": self._service(),
+            "rate": load.rate * users / load.users,
+            "users": users,
+            "mix": self.mix,
             "trial": self.trial,
-            "out": str(self.parts()[1]),
-            "id_prefix": self.id_prefix,
+            "out": str(self.parts()[1 + worker]),
+            "id_prefix": f"{self.id_prefix}-L{worker}",
             "timeout_s": self.drill.probes.timeout_s,
             "shoppers": self.audience.shoppers,
             "items": self.audience.items,
             "queries": self.audience.queries,
-            "seed": self.seed + self.trial,
+            "seed": (self.seed + self.trial) * 64 + worker,
+            "k": K,
         }
         fd = processes.memory_file("locust", config)
         locustfile = Path(__file__).with_name("locustfile.py")
-        argv = [
-            "-P",
-            "-m",
-            "locust",
-            "-f",
-            str(locustfile),
-            "--headless",
-            "--only-summary",
-            "--skip-log-setup",
-        ]
-        argv += ["-u", str(load.users), "-r", str(load.users), "--host", self.deployment.edge_url]
+        argv = ["-P", "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary", "--skip-log-setup"]
+        argv += ["-u", str(users), "-r", str(users), "--host", self.deployment.edge_url]
         argv += ["--stop-timeout", str(int(self.drill.probes.timeout_s) + 1)]
         try:
             environment = {"RECDR_LOAD_CONFIG": f"/proc/self/fd/{fd}"}
             return processes.start(argv, self.run.logs / "locust.log", environment=environment, fds=[fd])
         finally:
             os.close(fd)
+
+    def _service(self) -> Any:
+        """How the service is asked, as JSON; secrets are not in it, only the names of their variables."""
+        return msgspec.to_builtins(self.deployment.service)

@@ -1,4 +1,4 @@
-"""The shop's users under Locust: they recommend, search and send events through the edge.
+"""The service's users under Locust: they ask for recommendations, search and send events through the edge.
 
 Locust is closed-loop: a user waits for an answer before the next request, so its latencies flatter a hanging service.
 They are recorded for throughput and errors; RTO and latency objectives rest on the open-loop probes.
@@ -7,92 +7,130 @@ They are recorded for throughput and errors; RTO and latency objectives rest on 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import random
-import time
 from pathlib import Path
-from typing import Any
 
 import gevent
-from locust import FastHttpUser, constant_throughput, events, task
+import msgspec
+from locust import User, constant_throughput, events, task
 
+from drills.load import punctual
+from drills.load.sender import Answer, Sender
 from drills.record import Request, RequestWriter
+from drills.service import Service
 
-CONFIG: dict[str, Any] = json.loads(Path(os.environ["RECDR_LOAD_CONFIG"]).read_text())
-MIX: dict[str, float] = CONFIG["mix"]
-WRITER = RequestWriter(Path(CONFIG["out"]))
+FLUSH_S = 0.2
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What one process of users does; ``mix`` holds shares of the operations that the service has."""
+
+    url: str
+    service: Service
+    rate: float
+    users: int
+    mix: dict[str, float]
+    trial: int
+    out: str
+    id_prefix: str
+    timeout_s: float
+    shoppers: list[str]
+    items: list[str]
+    queries: list[str]
+    seed: int
+    k: int
+
+
+CONFIG = msgspec.json.decode(Path(os.environ["RECDR_LOAD_CONFIG"]).read_bytes(), type=Config)
+WRITER = RequestWriter(Path(CONFIG.out))
 COUNTER = itertools.count()
-RANDOM = random.Random(CONFIG["seed"])  # noqa: S311 - which user asks for what needs no secrecy
+RANDOM = random.Random(CONFIG.seed)  # noqa: S311 - which user asks for what needs no secrecy
 
 
 def _share(op: str) -> int:
     """Locust's weights are whole numbers; per mille is fine enough for any mix."""
-    return round(1000 * MIX.get(op, 0))
+    return round(1000 * CONFIG.mix.get(op, 0))
 
 
-class Shopper(FastHttpUser):
+class Shopper(User):
     """One customer; all of them together reach ``rate`` requests a second."""
 
-    wait_time = constant_throughput(CONFIG["rate"] / CONFIG["users"])
-    connection_timeout = CONFIG["timeout_s"]
-    network_timeout = CONFIG["timeout_s"]
+    host = CONFIG.url
+    sender: Sender
+    wait_time = constant_throughput(CONFIG.rate / CONFIG.users)
 
     def on_start(self) -> None:
         """Users do not arrive in step: without this they would all ask in the same moment, for ever."""
-        gevent.sleep(RANDOM.uniform(0, CONFIG["users"] / CONFIG["rate"]))
+        self.sender = Sender(CONFIG.url, CONFIG.timeout_s)
+        gevent.sleep(RANDOM.uniform(0, CONFIG.users / CONFIG.rate))
 
     @task(_share("recommend"))
     def recommend(self) -> None:
-        self._send("recommend", "/v1/recommend", {"user": RANDOM.choice(CONFIG["shoppers"]), "k": 20})
+        self._send("recommend")
 
     @task(_share("search"))
     def search(self) -> None:
-        body = {"user": RANDOM.choice(CONFIG["shoppers"]), "query": RANDOM.choice(CONFIG["queries"]), "k": 20}
-        self._send("search", "/v1/search", body)
+        self._send("search")
 
     @task(_share("event"))
     def event(self) -> None:
-        number = f"{CONFIG['id_prefix']}-L{next(COUNTER)}"
-        body = {
-            "id": number,
-            "user": RANDOM.choice(CONFIG["shoppers"]),
-            "item": RANDOM.choice(CONFIG["items"]),
-        }
-        self._send("event", "/v1/events", body, number)
+        self._send("event")
 
-    def _send(self, op: str, path: str, body: dict[str, Any], number: str | None = None) -> None:
-        sent = time.monotonic_ns()
-        answer = self.client.post(path, json=body, name=op)
-        done = time.monotonic_ns()
-        headers = {name.lower(): str(value) for name, value in (answer.headers or {}).items()}
-        degraded = headers.get("x-recsvc-degraded")
-        status = int(answer.status_code or 0)
-        WRITER.write(
-            Request(
-                trial=CONFIG["trial"],
-                t_scheduled=sent,
-                t_sent=sent,
-                t_done=done,
-                stream="load",
-                op=op,
-                id=number,
-                status=status,
-                error=_kind_of_error(status, getattr(answer, "error", None)),
-                region=headers.get("x-recsvc-region"),
-                node=headers.get("x-recsvc-node"),
-                model_version=headers.get("x-recsvc-model"),
-                degraded=None if degraded is None else degraded == "1",
-            )
+    def _send(self, op: str) -> None:
+        ask = CONFIG.service.ask_of(op)
+        assert ask is not None, "the mix holds only what the service has"
+        n = next(COUNTER)
+        number = f"{CONFIG.id_prefix}-{n}" if op == "event" else None
+        values: dict[str, str | int] = {"user": RANDOM.choice(CONFIG.shoppers), "n": n, "k": CONFIG.k}
+        values |= {"id": number or "", "prefix": CONFIG.id_prefix}
+        values |= {"item": RANDOM.choice(CONFIG.items) if CONFIG.items else ""}
+        values |= {"query": RANDOM.choice(CONFIG.queries) if CONFIG.queries else ""}
+        answer = self.sender.send(ask.render(**values))
+        WRITER.write(_record(op, number, answer))
+        # Locust's own summary, which stands in the log of this process.
+        took_ms = (answer.t_done - answer.t_sent) / 1e6
+        self.environment.events.request.fire(
+            request_type=ask.method,
+            name=op,
+            response_time=took_ms,
+            response_length=len(answer.content or b""),
+            exception=None if 200 <= answer.status < 300 else RuntimeError(answer.error or f"HTTP {answer.status}"),
+            context={},
         )
 
 
-def _kind_of_error(status: int, error: BaseException | None) -> str | None:
-    if status:
-        return None if status < 400 else "http"
-    words = f"{type(error).__name__} {error}".lower()
-    kinds = {"timed out": "timeout", "timeout": "timeout", "refused": "refused", "reset": "reset"}
-    return next((kind for word, kind in kinds.items() if word in words), "other")
+def _record(op: str, number: str | None, answer: Answer) -> Request:
+    """The request as it is recorded; what its answer listed is not, for nobody compares the users' lists."""
+    seen = CONFIG.service.seen(op, answer.status, answer.headers, answer.content, CONFIG.k)
+    return Request(
+        trial=CONFIG.trial,
+        t_scheduled=answer.t_sent,
+        t_sent=answer.t_sent,
+        t_done=answer.t_done,
+        stream="load",
+        op=op,
+        id=number,
+        status=answer.status,
+        error=answer.error or seen.error,
+        region=seen.region,
+        node=seen.node,
+        model_version=seen.model_version,
+        degraded=seen.degraded,
+    )
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]  # locust publishes no type for it
+def begin(**_: object) -> None:
+    """Leave the processors to the probes, and let readers follow also while few requests come."""
+    punctual.give_way()
+    gevent.spawn(_flush_for_ever)
+
+
+def _flush_for_ever() -> None:
+    while True:
+        gevent.sleep(FLUSH_S)
+        WRITER.flush()
 
 
 @events.quit.add_listener  # type: ignore[untyped-decorator]  # locust publishes no type for it

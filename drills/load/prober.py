@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 from pathlib import Path
 from typing import Any
@@ -28,119 +27,14 @@ import aiohttp
 import msgspec
 import uvloop
 
-from drills.errors import EXIT_USAGE
+from drills.errors import EXIT_USAGE, UsageError
+from drills.load.http import ask, open_session
+from drills.load.probes import SECOND, Config, Probe, active_rates, schedules
 from drills.record import EventWriter, Request, RequestWriter
 
-SECOND = 1_000_000_000
-DEFAULT_RATES = {"probe_read": 50.0, "probe_write": 50.0, "quality": 20.0}
 START_DELAY_NS = 50_000_000
 PARENT_CHECK_S = 0.2
-# Below the edge's own keep-alive, so that no request meets a connection that the edge is just closing.
-KEEP_ALIVE_S = 2.0
 _OWN_FAULT = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)
-
-
-class Question(msgspec.Struct, forbid_unknown_fields=True):
-    """A held-out user (``id`` "q<i>") with the items that were left out of the history."""
-
-    id: str
-    user: str
-    expected: list[str]
-
-
-class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What to ask, how often, and where to write what came back."""
-
-    url: str
-    out: str
-    trial: int = 0
-    headers: dict[str, str] = {}
-    id_prefix: str = ""
-    """Event ids are ``<id_prefix>-<n>``; the prefix must be this prober's alone."""
-    rates: dict[str, float] = msgspec.field(default_factory=lambda: dict(DEFAULT_RATES))
-    """Requests a second; a stream that is left out, 0, or has nothing to ask is off."""
-    timeout_s: float = 2.0
-    probe_users: list[str] = []
-    items: list[str] = []
-    quality: list[Question] = []
-    k: int = 20
-    duration_s: float | None = None
-    passes: int | None = None
-    """Ask only the quality questions, this often each, and end."""
-    events: str | None = None
-    """``events.jsonl`` to announce the schedule in (``prober.started``, ``prober.stopped``)."""
-
-
-class Answer(msgspec.Struct):
-    """The part of an answer that quality is counted from."""
-
-    items: list[str]
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One request to be sent at ``due`` (ns)."""
-
-    due: int
-    stream: str
-    op: str
-    id: str | None
-    path: str
-    body: bytes
-    question: Question | None = None
-
-
-def active_rates(config: Config) -> dict[str, float]:
-    """Requests a second of the streams that are on."""
-    active = ["quality"] if config.passes else ["probe_read", "probe_write", "quality"]
-    able = {
-        "probe_read": bool(config.probe_users),
-        "probe_write": bool(config.probe_users and config.items),
-        "quality": bool(config.quality),
-    }
-    return {name: rate for name in active if able[name] and (rate := config.rates.get(name, 0.0)) > 0}
-
-
-def schedules(config: Config, start: int) -> list[Iterator[Probe]]:
-    """The probes of each stream in order of time; offset, so that they do not fall on the same moment."""
-    rates = active_rates(config)
-    shortest = min((SECOND / rate for rate in rates.values()), default=0.0)
-    offsets = {"probe_read": 0.0, "probe_write": 0.5, "quality": 0.25}
-    return [
-        _stream(config, name, start + round(offsets[name] * shortest), round(SECOND / rate))
-        for name, rate in rates.items()
-    ]
-
-
-def _stream(config: Config, stream: str, first: int, interval: int) -> Iterator[Probe]:
-    last = config.passes * len(config.quality) if config.passes else None
-    number = 0
-    while last is None or number < last:
-        yield _PROBES[stream](config, first + number * interval, number)
-        number += 1
-
-
-def _read(config: Config, due: int, number: int) -> Probe:
-    body = {"user": config.probe_users[number % len(config.probe_users)], "k": config.k}
-    return Probe(due, "probe_read", "recommend", None, "/v1/recommend", msgspec.json.encode(body))
-
-
-def _write(config: Config, due: int, number: int) -> Probe:
-    body = {
-        "id": f"{config.id_prefix}-{number}",
-        "user": config.probe_users[number % len(config.probe_users)],
-        "item": config.items[number % len(config.items)],
-    }
-    return Probe(due, "probe_write", "event", body["id"], "/v1/events", msgspec.json.encode(body))
-
-
-def _quality(config: Config, due: int, number: int) -> Probe:
-    question = config.quality[number % len(config.quality)]
-    body = msgspec.json.encode({"user": question.user, "k": config.k})
-    return Probe(due, "quality", "recommend", question.id, "/v1/recommend", body, question)
-
-
-_PROBES = {"probe_read": _read, "probe_write": _write, "quality": _quality}
 
 
 class Prober:
@@ -192,32 +86,31 @@ class Prober:
     async def _send(self, probe: Probe) -> None:
         sent = time.monotonic_ns()
         try:
-            async with self.session.post(self.url + probe.path, data=probe.body) as answer:
-                content = await answer.read()
+            answer, content = await ask(self.session, self.url, probe.asked)
             done = time.monotonic_ns()
             record = self._answered(probe, sent, done, answer, content)
-        except (aiohttp.ClientError, OSError) as error:
+        except Exception as error:  # what a service under test makes of HTTP knows no bounds
             record = self._record(probe, sent, time.monotonic_ns(), error=kind_of(error))
         self.writer.write(record)
 
-    def _answered(self, probe: Probe, sent: int, done: int, answer: aiohttp.ClientResponse, content: bytes) -> Request:
-        failed = answer.status >= 400
-        hits = None if failed or probe.question is None else hits_of(content, probe.question, self.config.k)
-        if hits is None and probe.question is not None and not failed:
-            return self._record(probe, sent, done, error="unreadable")
-        degraded = answer.headers.get("X-Recsvc-Degraded")
+    def _answered(
+        self, probe: Probe, sent: int, done: int, answer: aiohttp.ClientResponse, content: bytes | None
+    ) -> Request:
+        seen = self.config.service.seen(probe.op, answer.status, answer.headers, content, self.config.k)
+        expected = probe.question.expected if probe.question and seen.error is None else []
         return self._record(
             probe,
             sent,
             done,
             status=answer.status,
-            error="http" if failed else None,
-            region=answer.headers.get("X-Recsvc-Region"),
-            node=answer.headers.get("X-Recsvc-Node"),
-            model_version=answer.headers.get("X-Recsvc-Model"),
-            degraded=None if degraded is None else degraded == "1",
-            hits=hits,
-            expected=None if hits is None or probe.question is None else len(probe.question.expected),
+            error=seen.error,
+            region=seen.region,
+            node=seen.node,
+            model_version=seen.model_version,
+            degraded=seen.degraded,
+            items=seen.items,
+            hits=len({*expected} & {*(seen.items or [])}) if expected else None,
+            expected=len(expected) or None,
         )
 
     def _record(self, probe: Probe, sent: int, done: int, **seen: Any) -> Request:
@@ -245,15 +138,6 @@ def _advance(waiting: list[tuple[int, int, Probe]], position: int, probes: list[
         heappop(waiting)
     else:
         heapreplace(waiting, (following.due, position, following))
-
-
-def hits_of(content: bytes, question: Question, k: int) -> int | None:
-    """How many left-out items are among the first ``k`` recommended; None where the answer cannot be read."""
-    try:
-        items = msgspec.json.decode(content, type=Answer).items
-    except msgspec.DecodeError:
-        return None
-    return len(set(items[:k]) & set(question.expected))
 
 
 def kind_of(error: Exception) -> str:
@@ -291,12 +175,7 @@ async def probe(config: Config) -> None:
     start = time.monotonic_ns() + START_DELAY_NS
     until = None if config.duration_s is None else start + round(config.duration_s * SECOND)
     streams = schedules(config, start)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
-        timeout=aiohttp.ClientTimeout(total=config.timeout_s),
-        headers={"Content-Type": "application/json", **config.headers},
-        cookie_jar=aiohttp.DummyCookieJar(),
-    ) as session:
+    async with open_session(config.timeout_s, config.headers) as session:
         prober = Prober(config, session, writer)
         main = asyncio.create_task(prober.run(streams, until))
         for stop in (signal.SIGTERM, signal.SIGINT):
@@ -319,9 +198,13 @@ def main(arguments: list[str]) -> int:
         [path] = arguments
         config = msgspec.json.decode(Path(path).read_bytes(), type=Config)
     except (ValueError, OSError) as error:
-        print(f"prober: cannot read its configuration: {error}", file=sys.stderr)  # noqa: T201 - its only message
+        print(f"prober: cannot read its configuration: {error}", file=sys.stderr)  # noqa: T201 - nobody else would
         return EXIT_USAGE
-    uvloop.run(probe(config))
+    try:
+        uvloop.run(probe(config))
+    except UsageError as error:
+        print(f"prober: {error}", file=sys.stderr)  # noqa: T201 - nobody else would
+        return EXIT_USAGE
     return 0
 
 

@@ -1,77 +1,226 @@
-"""After healing: read every region's event log and note which events of a trial stand in it, and how often."""
+"""After healing: which events of a trial each region has stored, and how often.
+
+Every region is asked by its own door, past the traffic director. A service either lists what it has stored, page by
+page, or is asked for each event by its id. What cannot be read is noted as not read back, never as empty.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import httpx
+import aiohttp
 
 from drills.errors import TargetError
-from drills.record import EventWriter, ReadBack
-from drills.targets.base import REGION_HEADER, REGIONS, Deployment
+from drills.load.http import ask, open_session
+from drills.record import EventWriter, ReadBack, read_part
+from drills.service import Ask, Door, Service, Unreadable, decoded
+from drills.targets.base import Deployment
 
-PAGE = 1000
 CATCH_UP_S = 15.0
+PAUSE_S = 0.3
+CALM_S = 2.0
+"""A region that cannot be compared with another must have stood still for this long."""
+TIMEOUT_S = 5.0
+TRIES = 3
+MAX_PAGES = 100_000
+AT_A_TIME = 16
+Reading = Counter[str]
+"""How often each id stands in a region's log."""
 
 
-def read_back(deployment: Deployment, prefix: str, trial: int, events: EventWriter) -> list[ReadBack]:
-    """One row an event id and region, for ids that begin with ``prefix``.
+@dataclass
+class Log:
+    """What is known of one region's log. Times are ns: ``first_read`` when its first whole reading had ended."""
+
+    reading: Reading | None = None
+    why: str = ""
+    """Why the latest reading failed; empty where it did not."""
+    first_read: int = 0
+    since: int = 0
+    """When the first of the latest readings that were all the same had ended."""
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def take(self, reading: Reading, seen: dict[str, int], now: int) -> None:
+        """Note another whole reading that ended at ``now``."""
+        self.first_read = self.first_read or now
+        if self.why or reading != self.reading:
+            self.since = now
+        self.reading, self.why = reading, ""
+        for number, when in seen.items():
+            self.seen.setdefault(number, when)
+
+
+def read_back(
+    deployment: Deployment, prefix: str, trial: int, events: EventWriter, parts: Iterable[Path] = ()
+) -> list[ReadBack]:
+    """One row an event id and region, for ids that begin with ``prefix``; ``parts``: what the clients wrote down.
 
     Replication may still be catching up when the clients have stopped, so the regions are read until they agree, at
     most for 15 s. What they differ in then is what was lost, unless a region's log is still growing: that one, and one
-    that cannot be read, is noted as not read back, never as empty.
+    that cannot be read, is noted as not read back. Nothing is noted of a service that cannot be read back at all.
     """
-    deadline = time.monotonic() + CATCH_UP_S
-    before, now = {}, _read_all(deployment, prefix)
-    while time.monotonic() < deadline and not _agree(now):
-        time.sleep(0.3)
-        before, now = now, _read_all(deployment, prefix)
+    question = deployment.service.read_back
+    if question is None:
+        return []
+    wanted = _attempted(parts, prefix) if "id" in question.names else []
+    reader = _Reader(deployment.service, question, dict(deployment.doors), prefix, wanted)
+    logs = asyncio.run(reader.read_until_settled())
     rows = []
-    for region, found in now.items():
-        if isinstance(found, str):
-            events.write("readback.failed", region=region, why=found)
-        elif not _agree(now) and before.get(region) != found:
-            events.write("readback.failed", region=region, why=f"its log was still changing after {CATCH_UP_S:.0f} s")
-        else:
-            events.write("readback.done", region=region, found=len(found))
-            rows += [ReadBack(trial=trial, region=region, id=number, count=n) for number, n in sorted(found.items())]
+    for region, log in logs.items():
+        why = log.why or _restless(logs, log)
+        if why or log.reading is None:
+            events.write("readback.failed", region=region, why=why)
+            continue
+        events.write("readback.done", region=region, found=len(log.reading), first_read=log.first_read)
+        rows += [
+            ReadBack(trial=trial, region=region, id=number, count=count, t_seen=log.seen[number])
+            for number, count in sorted(log.reading.items())
+        ]
     return rows
 
 
-Reading = Counter[str] | str
-"""How often each id stands in a region's log, or why that cannot be told."""
+def _attempted(parts: Iterable[Path], prefix: str) -> list[str]:
+    """The ids of all events that were sent, whether or not they were acknowledged."""
+    sent = (request.id for part in parts for request in read_part(part) if request.op == "event")
+    return sorted({number for number in sent if number is not None and number.startswith(prefix)})
 
 
-def _read_all(deployment: Deployment, prefix: str) -> dict[str, Reading]:
-    found: dict[str, Reading] = {}
-    for region in REGIONS:
+def _restless(logs: dict[str, Log], log: Log) -> str:
+    """Why the latest reading of a log is not its last word; empty where it is."""
+    if _settled(logs) or time.monotonic_ns() - log.since > CALM_S * 1e9:
+        return ""
+    return f"its log was still changing after {CATCH_UP_S:.0f} s"
+
+
+def _settled(logs: dict[str, Log]) -> bool:
+    """Whether all regions hold the same; a single one has nothing to be held against and must stand still."""
+    readings = [log.reading for log in logs.values() if not log.why]
+    if len(readings) < len(logs) or None in readings:
+        return False
+    if len(logs) == 1:
+        [log] = logs.values()
+        return time.monotonic_ns() - log.since > CALM_S * 1e9
+    return all(reading == readings[0] for reading in readings)
+
+
+@dataclass
+class _Reader:
+    """Reads the logs of all regions at the same time."""
+
+    service: Service
+    question: Ask
+    doors: dict[str, Door]
+    prefix: str
+    wanted: Sequence[str]
+
+    async def read_until_settled(self) -> dict[str, Log]:
+        """Read again and again, at least twice unless all agree at once: whether a log stands still takes two looks."""
+        logs = {region: Log() for region in self.doors}
+        deadline = time.monotonic() + CATCH_UP_S
+        for number in itertools.count(1):
+            await asyncio.gather(*(self._read(region, log) for region, log in logs.items()))
+            if not logs or _settled(logs) or (time.monotonic() >= deadline and number > 1):
+                break
+            await asyncio.sleep(PAUSE_S)
+        return logs
+
+    async def _read(self, region: str, log: Log) -> None:
+        """One reading of a region's log, from beginning to end."""
+        seen: dict[str, int] = {}
         try:
-            found[region] = _count(deployment, region, prefix)
-        except (httpx.HTTPError, TargetError, KeyError, ValueError) as error:
-            found[region] = f"{type(error).__name__}: {error}"
-    return found
+            async with open_session(TIMEOUT_S, self.doors[region].headers) as session:
+                door = _Door(session, self.doors[region].url, region, self)
+                reading = await (door.looked_up(seen) if "id" in self.question.names else door.listed(seen))
+        except (Unreadable, TargetError, aiohttp.ClientError, OSError, ValueError) as error:
+            log.why = str(error) or type(error).__name__
+        else:
+            log.take(reading, seen, time.monotonic_ns())
 
 
-def _agree(readings: dict[str, Reading]) -> bool:
-    first, *others = readings.values()
-    return not isinstance(first, str) and all(other == first for other in others)
+@dataclass
+class _Door:
+    """One region, as it is reached."""
 
+    session: aiohttp.ClientSession
+    url: str
+    region: str
+    reader: _Reader
 
-def _count(deployment: Deployment, region: str, prefix: str) -> Counter[str]:
-    return Counter(number for number in _log(deployment, region) if number.startswith(prefix))
+    async def listed(self, seen: dict[str, int]) -> Reading:
+        """Page by page, to the end; raises TargetError or Unreadable where that is not reached."""
+        question, found, before = self.reader.question, Reading(), set[str]()
+        cursor = question.first
+        for _ in range(MAX_PAGES):
+            status, content = await self._ask({} if cursor is None else {"cursor": cursor})
+            if status == 204 and content == b"":
+                return found
+            if not 200 <= status < 300 or content is None:
+                raise TargetError(f"HTTP {status}" if content is not None else "a page is too large")
+            document, now = decoded(content), time.monotonic_ns()
+            for number in question.listed(document):
+                if number.startswith(self.reader.prefix):
+                    found[number] += 1
+                    seen.setdefault(number, now)
+            cursor = question.next_cursor(document)
+            if cursor is None:
+                return found
+            if cursor in before:
+                raise TargetError(f"the cursor {cursor[:60]!r} came twice: its pages have no end")
+            before.add(cursor)
+        raise TargetError(f"its log has more than {MAX_PAGES} pages")
 
+    async def looked_up(self, seen: dict[str, int]) -> Reading:
+        """Event by event, some at a time; the first that cannot be told ends the reading."""
+        found = Reading()
+        waiting = iter(self.reader.wanted)
 
-def _log(deployment: Deployment, region: str) -> Iterator[str]:
-    """Every event id in the region's own log, in stored order."""
-    cursor: str | None = "0"
-    with httpx.Client(base_url=deployment.ops_url, headers={REGION_HEADER: region}, timeout=5.0) as client:
-        while cursor:
-            answer = client.get("/v1/events", params={"after": cursor, "limit": PAGE})
-            answer.raise_for_status()
-            if answer.headers.get("X-Recsvc-Region") != region:
-                raise TargetError(f"asked {region} for its log, {answer.headers.get('X-Recsvc-Region')} answered")
-            page = answer.json()
-            yield from (event["id"] for event in page["events"])
-            cursor = page["next"]
+        async def work() -> None:
+            for number in waiting:
+                if count := await self._count(number):
+                    found[number] = count
+                    seen[number] = time.monotonic_ns()
+
+        workers = [asyncio.create_task(work()) for _ in range(AT_A_TIME)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        return found
+
+    async def _count(self, number: str) -> int:
+        """How often the event is stored: 0 for a 404; raises TargetError or Unreadable where that cannot be told."""
+        status, content = await self._ask({"id": number})
+        if status == 404:
+            return 0
+        if not 200 <= status < 300 or content is None:
+            raise TargetError(f"asked for {number}: " + (f"HTTP {status}" if content is not None else "too large"))
+        if self.reader.question.ids is None:
+            return 1
+        return self.reader.question.listed(decoded(content)).count(number)
+
+    async def _ask(self, values: dict[str, str]) -> tuple[int, bytes | None]:
+        """Status and body of an answer; what may be a mishap on the way is tried again."""
+        service = self.reader.service
+        asked = self.reader.question.render(prefix=self.reader.prefix, **values)
+        for attempt in range(1, TRIES + 1):
+            try:
+                answer, content = await ask(self.session, self.url, asked)
+            except (aiohttp.ClientError, OSError):
+                if attempt == TRIES:
+                    raise
+            else:
+                if answer.status < 500 or attempt == TRIES:
+                    break
+            await asyncio.sleep(PAUSE_S)
+        said = service.region_of(answer.headers, content)
+        if said != self.region and said in self.reader.doors:
+            raise TargetError(f"asked {self.region} for its log, {said} answered")
+        return answer.status, content

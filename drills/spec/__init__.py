@@ -4,6 +4,7 @@ document.py      YAML with line numbers
 rules.py         what one setting may be
 model.py         Drill and its parts, with every default and bound
 objectives.py    bounds on measures
+service.py       a service that recdr did not deploy: audience.py its users and items
 method.py        activities; arguments.py the arguments of recdr's faults
 load.py          a path in, a Drill or a SpecError out
 schema.py        the same rules as a JSON Schema for editors
@@ -15,12 +16,15 @@ from drills.spec.model import (
     Drill,
     FaultUse,
     Guard,
+    Hook,
+    HookArgument,
     Load,
     Mix,
     Objective,
     ProbeRates,
     Recovery,
     Region,
+    ServiceSettings,
     Settings,
     Topology,
     Variant,
@@ -33,12 +37,15 @@ __all__ = [
     "Drill",
     "FaultUse",
     "Guard",
+    "Hook",
+    "HookArgument",
     "Load",
     "Mix",
     "Objective",
     "ProbeRates",
     "Recovery",
     "Region",
+    "ServiceSettings",
     "Settings",
     "Topology",
     "Variant",

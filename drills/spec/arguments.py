@@ -7,8 +7,10 @@ import signal
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from drills.spec.audience import Beside
 from drills.spec.document import Document, Where
-from drills.spec.model import Topology
+from drills.spec.hooks import read_hook
+from drills.spec.model import HookArgument, Topology
 from drills.spec.rules import kind_of, mapping, nearest, only_keys
 from drills.spec.substitution import Unknown, substitute
 
@@ -67,6 +69,9 @@ def _example(name: str, topology: Topology) -> str:
 
 
 def _argument(doc: Document, where: Where, hint: Any, topology: Topology, names: Mapping[str, Any]) -> Any:
+    if any(isinstance(kind, type) and issubclass(kind, HookArgument) for kind in (hint, *get_args(hint))):
+        read_hook(doc, where, Beside(doc.path.parent, looked_up=False))
+        return substitute(doc.value(where), _AsWritten(names))
     written = doc.value(where)
     value = substituted(doc, where, names)
     if isinstance(value, Unknown):
@@ -76,6 +81,13 @@ def _argument(doc: Document, where: Where, hint: Any, topology: Topology, names:
     options = list(get_args(hint)) if get_origin(hint) is Literal else _options(str(where[-1]), topology)
     _check_option(doc, where, value, options, origin)
     return value
+
+
+class _AsWritten(dict[str, Any]):
+    """Names that nothing defines stay: in a command they may well be the shell's own."""
+
+    def __missing__(self, name: str) -> str:
+        return f"${{{name}}}"
 
 
 def substituted(doc: Document, where: Where, names: Mapping[str, Any]) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from drills.spec.audience import Beside
 from drills.spec.document import EXTENSION, Document, Where, read
 from drills.spec.method import pauses_s, read_method
-from drills.spec.model import Drill, Guard, Mix, Settings, Variant
+from drills.spec.model import Drill, Guard, Mix, ServiceSettings, Settings, Variant
 from drills.spec.objectives import read_objectives
 from drills.spec.rules import close_to, mapping, nearest, only_keys, read_settings, sequence, text
+from drills.spec.service import read_service
 
 TOP_LEVEL = (
     "title", "description", "version", "tags", "contributions", "configuration", "secrets", "method",
@@ -17,13 +19,17 @@ TOP_LEVEL = (
 )  # fmt: skip
 
 
-def load(path: Path | str) -> Drill:
-    """Read and check a drill file completely; nothing is deployed or imported from it. Raises SpecError."""
+def load(path: Path | str, *, recorded: bool = False) -> Drill:
+    """Read and check a drill file completely; nothing is deployed or imported from it. Raises SpecError.
+
+    ``recorded``: the file is a run's own copy; what stood beside the drill (users, the environment) is not asked for.
+    """
     doc = read(Path(path))
     about = _about(doc)
     extension = _extension(doc)
-    written = read_settings(Settings, doc, extension, beside=("name", "variants", "objectives"))
+    written = read_settings(Settings, doc, extension, beside=("name", "service", "variants", "objectives"))
     settings = Settings(**written)
+    service = _service(doc, extension, settings.target, Beside(Path(path).absolute().parent, not recorded))
     _check_mix(doc, (*extension, "load", "mix"), settings.load.mix)
     _check_guard(doc, (*extension, "guard"), settings.guard)
     configuration = mapping(doc, ("configuration",)) if "configuration" in doc.data else {}
@@ -31,7 +37,7 @@ def load(path: Path | str) -> Drill:
     if "objectives" not in mapping(doc, extension):
         problem = "'objectives' is missing: what the drill is judged by"
         raise doc.error(extension, problem, "For example: rto_read_s: {max: 2}")
-    objectives = read_objectives(doc, (*extension, "objectives"), settings)
+    objectives = read_objectives(doc, (*extension, "objectives"), settings, service)
     configurations = [configuration, *({**configuration, **variant.configuration} for variant in variants)]
     injections = tuple(read_method(doc, settings.topology, values) for values in configurations)
     for values in configurations:
@@ -41,6 +47,7 @@ def load(path: Path | str) -> Drill:
         **about,
         **written,
         path=Path(path),
+        service=service,
         experiment=doc.data,
         variants=variants,
         objectives=objectives,
@@ -90,6 +97,23 @@ def _extension(doc: Document) -> Where:
                 raise doc.error(("extensions", position, "name"), problem, f"Is {name!r} a misspelling?")
         raise doc.error(("extensions",), problem, remedy)
     return ("extensions", names.index(EXTENSION))
+
+
+def _service(doc: Document, extension: Where, target: str, beside: Beside) -> ServiceSettings | None:
+    """The service of an external target; None for the lab, which has a topology instead."""
+    written, where = mapping(doc, extension), (*extension, "service")
+    if target == "external":
+        if "service" not in written:
+            problem = "'service' is missing: how the external target is asked"
+            raise doc.error(extension, problem, "See docs/drills.md; or write target: local for recdr's own lab.")
+        if "topology" in written:
+            problem = "recdr does not deploy an external target, so it has no topology here"
+            raise doc.error((*extension, "topology"), problem, "Remove it.")
+        return read_service(doc, where, beside)
+    if "service" in written:
+        problem = "a service is described, and the target is recdr's own lab"
+        raise doc.error(where, problem, "Write target: external, or remove it.")
+    return None
 
 
 def _check_mix(doc: Document, where: Where, mix: Mix) -> None:

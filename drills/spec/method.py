@@ -26,7 +26,8 @@ PROVIDER_KEYS = (
 ACTIVITY_TYPES = Choice(("action", "probe"))
 PROVIDER_TYPES = Choice(("python", "process", "http"))
 FUNCTIONS = ("inject", "heal")
-PROBE_MODULE = "steady"
+OTHER_MODULES = ("steady", "hooks")
+"""They lie beside the faults and break nothing: a probe, and the activities that run a service's hooks."""
 HYPOTHESIS: Where = ("steady-state-hypothesis", "probes")
 METHOD: Where = ("method",)
 ROLLBACKS: Where = ("rollbacks",)
@@ -186,7 +187,7 @@ def _fault_name(doc: Document, where: Where) -> str | None:
     if not isinstance(module, str) or not (module + ".").startswith(FAULT_PACKAGE + "."):
         return None
     name = module[len(FAULT_PACKAGE) + 1 :]
-    if name == PROBE_MODULE:
+    if name in OTHER_MODULES:
         return None
     if name not in faults():
         problem = f"there is no fault {name!r}."

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from drills.service import Door, Service
 from drills.spec.rules import Choice, Number
 
+TARGETS = ("local", "external")
+JUDGED_ON = ("worst", "median")
 ACCELERATORS = ("auto", "cpu", "cuda", "simulated")
 REPLICATION = ("async", "semisync", "sync")
 PHASES = ("before", "during", "after", "post_fault")
@@ -57,6 +60,11 @@ class Load:
         float, Number("requests a second", at_least=0, at_most=5000), "Requests a second, all users together."
     ] = 100.0
     users: Annotated[int, Number("users", at_least=1, at_most=10_000, whole=True), "Users at a time."] = 30
+    workers: Annotated[
+        int,
+        Number("processes", at_least=1, at_most=64, whole=True),
+        "Processes that send the load; they share rate and users.",
+    ] = 1
     mix: Annotated[Mix, "What the users do: shares that sum to 1."] = Mix(0.7, 0.15, 0.15)
 
 
@@ -148,10 +156,55 @@ class FaultUse:
     line: int
 
 
+@dataclass(frozen=True)
+class Hook:
+    """What recdr runs to steer a service that it did not deploy: a command, or an activity of Chaos Toolkit.
+
+    Exactly one of ``command`` and ``provider`` is given; a command runs in the drill file's folder. ``tolerance`` is
+    Chaos Toolkit's, for what a provider answers.
+    """
+
+    command: tuple[str, ...] | None
+    provider: dict[str, Any] | None
+    timeout_s: float
+    tolerance: Any = None
+
+
+class HookArgument(dict[str, Any]):
+    """A hook that is an argument of a fault, as the drill file gives it."""
+
+
+HOOKS = ("deploy", "status", "promote", "fail_back", "teardown")
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """A service that recdr did not deploy: how it is asked, where, and for whom.
+
+    ``held_out`` holds the right answers of users, by user; ``folder`` is that of the drill file, where hooks run.
+    """
+
+    service: Service
+    edge: str
+    users: tuple[str, ...]
+    items: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
+    regions: dict[str, Door] = field(default_factory=dict)
+    held_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    personal: bool = True
+    hooks: dict[str, Hook] = field(default_factory=dict)
+    folder: Path = Path()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The ``recdr`` extension of an experiment."""
 
+    target: Annotated[
+        str,
+        Choice(TARGETS),
+        "What is drilled: the lab that recdr deploys (local), or the service described under 'service' (external).",
+    ] = "local"
     topology: Annotated[Topology, "What is deployed."] = Topology()
     load: Annotated[Load, "Users during the whole trial."] = Load()
     probes: Annotated[ProbeRates, "The probes that are measured."] = ProbeRates()
@@ -161,6 +214,9 @@ class Settings:
         Number("trials", at_least=1, at_most=100, whole=True),
         "How often the method is run; without it once, or once a variant.",
     ] = 1
+    judged_on: Annotated[
+        str, Choice(JUDGED_ON), "Which trial the objectives are held against: the worst, or the median."
+    ] = "worst"
     seed: Annotated[
         int | None,
         Number("", at_least=0, at_most=2**53, whole=True),
@@ -185,6 +241,8 @@ class Drill(Settings):
     tags: tuple[str, ...] = ()
     contributions: dict[str, str] = field(default_factory=dict)
     experiment: dict[str, Any] = field(default_factory=dict)
+    service: ServiceSettings | None = None
+    """The service under test; None for the lab that recdr deploys."""
     injections: tuple[tuple[FaultUse, ...], ...] = ((),)
     """The faults of the method, once for the plain configuration and then once for each variant."""
 

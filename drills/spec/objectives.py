@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drills.spec import registries
 from drills.spec.document import Document, Where
-from drills.spec.model import PHASES, Objective, Settings
+from drills.spec.model import PHASES, Objective, ServiceSettings, Settings
 from drills.spec.registries import MeasureRule
 from drills.spec.rules import Choice, Number, choice, close_to, mapping, nearest, number, only_keys
 
@@ -15,11 +15,14 @@ PROBED_BY = {
     "rto_write_s": "writes_per_s",
     "rto_quality_s": "quality_per_s",
     "recall_at_20": "quality_per_s",
+    "overlap_at_20": "quality_per_s",
 }
 """Measures that cannot exist without a probe, and that probe's setting."""
 
 
-def read_objectives(doc: Document, where: Where, settings: Settings) -> dict[str, Objective]:
+def read_objectives(
+    doc: Document, where: Where, settings: Settings, service: ServiceSettings | None = None
+) -> dict[str, Objective]:
     """The objectives at ``where``, by measure; raises SpecError for one that cannot be judged or met."""
     known = registries.measures()
     written = mapping(doc, where)
@@ -33,6 +36,8 @@ def read_objectives(doc: Document, where: Where, settings: Settings) -> dict[str
             raise doc.error(place, "nobody measures this.", _nearest_measure(name, known))
         found[name] = _objective(doc, place, name, known[name])
         _check_reach(doc, place, found[name], known[name], settings)
+        if service is not None:
+            _check_shown(doc, place, name, service)
     return found
 
 
@@ -53,7 +58,7 @@ def bound_rule(measure: MeasureRule, bound: str) -> Number:
         return Number("times the baseline", above=0, at_most=1000)
     if measure.unit == "ratio":
         return Number("ratio", at_least=0, at_most=1)
-    return Number(measure.unit, at_least=0, whole=measure.unit not in ("s", "ms"))
+    return Number(measure.unit, at_least=0, whole=measure.unit in ("events", "requests"))
 
 
 def allowed_keys(measure: MeasureRule) -> list[str]:
@@ -117,3 +122,41 @@ def _check_reach(doc: Document, where: Where, objective: Objective, measure: Mea
     if probe is not None and getattr(settings.probes, probe) == 0:
         problem = f"nothing measures this while probes.{probe} is 0"
         raise doc.error(where, problem, f"Set probes.{probe} or drop the objective.")
+
+
+def _check_shown(doc: Document, where: Where, name: str, service: ServiceSettings) -> None:
+    """Refuse an objective that this service cannot show: it would be UNKNOWN in every run."""
+    asked = service.service
+    there = {
+        "write": asked.write is not None,
+        "read_back": asked.read_back is not None,
+        "regions": bool(service.regions),
+        "region": bool(asked.region_header or asked.region_json),
+        "held_out": bool(service.held_out),
+    }
+    for need in SHOWN_BY.get(name, ()):
+        if not there[need]:
+            problem = f"the service cannot show this: it has no {need!r}"
+            raise doc.error(where, problem, f"Add service.{need} ({_ADD[need]}) or drop the objective.")
+
+
+_READ_BACK = ("write", "read_back", "regions")
+SHOWN_BY = {
+    "rto_write_s": ("write",),
+    "failed_writes": ("write",),
+    "rpo_events": _READ_BACK,
+    "rpo_s": _READ_BACK,
+    "duplicated_events": _READ_BACK,
+    "stale_events": _READ_BACK,
+    "split_brain_events": ("write", "region"),
+    "rto_quality_s": ("held_out",),
+    "recall_at_20": ("held_out",),
+}
+"""What a service must have for a measure to exist; a read, which every service has, shows the others."""
+_ADD = {
+    "write": "how an event is stored",
+    "read_back": "how stored events are read",
+    "regions": "where each region is reached past the edge",
+    "region": "how an answer says which region it came from",
+    "held_out": "the right answers of some users",
+}

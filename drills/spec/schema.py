@@ -14,10 +14,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from drills.spec.arguments import LAYERS, REGIONS, SIGNALS
 from drills.spec.document import EXTENSION
 from drills.spec.method import FUNCTIONS
-from drills.spec.model import PHASES, Settings
+from drills.spec.model import PHASES, HookArgument, Settings
 from drills.spec.objectives import DEFAULT_PHASE, allowed_keys, bound_rule
 from drills.spec.registries import FAULT_PACKAGE, MeasureRule, faults, measures
 from drills.spec.rules import Choice, Number, Setting, settings
+from drills.spec.service_schema import hook, service_schema
 
 Schema = dict[str, Any]
 
@@ -76,6 +77,7 @@ def _closed(properties: Schema, required: list[str], help_: str = "") -> Schema:
 
 def _recdr() -> Schema:
     properties = {"name": {"const": EXTENSION}, **_properties(Settings)}
+    properties["service"] = service_schema()
     variant = {"name": _text("Name in the report."), "configuration": {"type": "object"}}
     properties["variants"] = {
         "type": "array",
@@ -88,7 +90,13 @@ def _recdr() -> Schema:
         "minProperties": 1,
         "description": "Bounds that the drill is judged by.",
     }
-    return _closed(properties, ["name", "objectives"], "Settings of recdr.")
+    external = {"properties": {"target": {"const": "external"}}, "required": ["target"]}
+    return {
+        **_closed(properties, ["name", "objectives"], "Settings of recdr."),
+        "if": external,
+        "then": {"required": ["service"], "not": {"required": ["topology"]}},
+        "else": {"not": {"required": ["service"]}},
+    }
 
 
 def _properties(cls: type[Any]) -> Schema:
@@ -162,6 +170,8 @@ def _argument(name: str, hint: Any) -> Schema:
         options = get_args(hint)
     if options:
         return {"anyOf": [{"enum": list(options)}, _VARIABLE]}
+    if any(isinstance(kind, type) and issubclass(kind, HookArgument) for kind in (hint, *get_args(hint))):
+        return hook()
     kinds = {str: "string", bool: "boolean", int: "integer", float: "number"}
     return {"anyOf": [{"type": kinds[hint]}, _VARIABLE]} if hint in kinds else {}
 

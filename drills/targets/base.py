@@ -1,8 +1,7 @@
 """What a target is, and what it may be able to do.
 
-A target is where the regions live. Deploying and tearing down is all that every target must do; each way to
-break it is a separate ability, a protocol of its own. A fault names the abilities it needs and never asks which
-target it talks to.
+A target is where the regions live. Each kind deploys in its own way; each way to break it is a separate ability, a
+protocol of its own. A fault names the abilities it needs and never asks which target it talks to.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from drills.record import Event
-from drills.spec import Topology
+from drills.service import RECSVC, Door, Service
 
 EDGE = "edge"
 REGIONS = ("primary", "standby")
@@ -26,18 +25,30 @@ REGION_HEADER = "X-Recdr-Region"
 class Deployment:
     """A deployed service, as its clients and recdr reach it.
 
-    ``edge_url`` is the clients' way in. ``ops_url`` reaches one node or one region past the traffic director, seen
-    from the edge site: send ``X-Recdr-Node`` or ``X-Recdr-Region`` with the request.
+    ``edge_url`` is the clients' way in, ``service`` how to ask there. ``doors`` are the ways to single regions past the
+    traffic director; a region without a door cannot be asked by itself. ``sample``: a user, and where events may be
+    written an item, that recdr may use for looks of its own.
+
+    The rest is there only where recdr deployed it itself. ``ops_url`` reaches one node or one region, seen from the
+    edge site: send ``X-Recdr-Node`` or ``X-Recdr-Region`` with the request.
     """
 
     kind: str
     edge_url: str
-    ops_url: str
-    nodes: Mapping[str, tuple[str, ...]]
-    bundle: Path
-    replication: str
-    accelerator: str
+    service: Service = RECSVC
+    doors: Mapping[str, Door] = field(default_factory=dict)
+    sample: Mapping[str, str] = field(default_factory=lambda: {"user": "recdr-look"})
     about: Mapping[str, Any] = field(default_factory=dict)
+    ops_url: str = ""
+    nodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bundle: Path | None = None
+    replication: str | None = None
+    accelerator: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What ``meta.json`` says of it: only what there is."""
+        topology = {"nodes": dict(self.nodes), "replication": self.replication}
+        return {"topology": topology, "accelerator": self.accelerator} if self.nodes else {"doors": sorted(self.doors)}
 
 
 class Target(Protocol):
@@ -53,9 +64,6 @@ class Target(Protocol):
     def reference(self) -> Path:
         """The file by which other processes find this target once it is deployed."""
 
-    def deploy(self, topology: Topology) -> Deployment:
-        """Start everything and return once it serves; raises HostError or TargetError and leaves nothing behind."""
-
     def teardown(self) -> None:
         """Remove everything that was deployed; idempotent."""
 
@@ -63,7 +71,7 @@ class Target(Protocol):
         """Bring back the state right after deploying: nothing broken, all nodes up, the primary is the master."""
 
     def nodes_of(self, region: str) -> tuple[str, ...]:
-        """The names of a region's nodes."""
+        """The names of a region's nodes; none where the target does not know them."""
 
     def sightings(self, since_ns: int) -> list[Event]:
         """What the target saw by itself since then: ``edge.server``, ``store.promoted``, ``process.ended``."""

@@ -1,39 +1,17 @@
-"""Which target a drill runs on: the lab that is up, or one of its own that goes when the drill ends."""
+"""Whether a drill can run on its target at all: said before anything is deployed."""
 
 from __future__ import annotations
 
-import dataclasses
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from drills.errors import TargetError, UsageError
+from drills.errors import UsageError
 from drills.faults import FAULTS
-from drills.home import home
-from drills.spec import Drill, Topology
-from drills.targets.base import GpuFaultable
-from drills.targets.local import doctor
-from drills.targets.local.target import LocalTarget, Progress, bind
-from drills.targets.registry import attach
+from drills.spec import Drill
+from drills.targets.external.target import ExternalTarget
+from drills.targets.local import standing
+from drills.targets.registry import KINDS
 
-
-def standing_dir() -> Path:
-    """Where the lab of ``recdr up`` lives."""
-    return home() / "lab"
-
-
-def standing() -> LocalTarget | None:
-    """The lab that ``recdr up`` started, or None; the reference of a lab that died is removed."""
-    reference = standing_dir() / "target.json"
-    if not reference.exists():
-        return None
-    target = attach(reference)
-    if target.alive():
-        return target
-    reference.unlink(missing_ok=True)
-    return None
+HOOKS_MODULE = "drills.faults.hooks"
 
 
 @dataclass(frozen=True)
@@ -45,111 +23,39 @@ class Wanted:
     port: int = 0
 
 
-@contextmanager
-def open_target(drill: Drill, bundle: Path, lab_dir: Path, wanted: Wanted, progress: Progress) -> Iterator[LocalTarget]:
-    """The target for a drill, deployed and unbroken; afterwards an ephemeral one is gone, a standing one unbroken."""
-    accelerator = choose_accelerator(drill, wanted.accelerator)
-    topology = dataclasses.replace(drill.topology, accelerator=accelerator)
-    lab = None if wanted.ephemeral else standing()
-    if lab is None:
-        lab = LocalTarget(lab_dir, bundle, ephemeral=True, port=wanted.port, progress=progress)
-        try:
-            lab.deploy(topology)
-            yield lab
-        finally:
-            lab.teardown()
-        return
-    _check_same(lab, topology, bundle, wanted.accelerator or drill.topology.accelerator)
-    with exclusive(lab.lab_dir):
-        progress("using the lab that is up")
-        lab.reset()
-        try:
-            yield lab
-        finally:
-            lab.reset()
-
-
 def check(drill: Drill, wanted: Wanted) -> None:
     """Raise UsageError or HostError if the drill cannot run here as wanted; quick, and nothing is deployed."""
-    check_abilities(drill, LocalTarget)
-    if wanted.ephemeral or standing() is None:
-        doctor.require()
-        bind(wanted.port).close()
+    check_abilities(drill)
+    check_hooks(drill)
+    if drill.target != ExternalTarget.kind:
+        standing.check(wanted.ephemeral, wanted.port)
+    elif wanted != Wanted():
+        raise UsageError("--accelerator, --ephemeral and --port are about recdr's own lab, and this drill has none")
 
 
-def check_abilities(drill: Drill, kind: type) -> None:
-    """Raise UsageError if a fault of the drill needs an ability that targets of ``kind`` lack."""
+def check_abilities(drill: Drill) -> None:
+    """Raise UsageError if a fault of the drill needs an ability that its target lacks."""
+    kind = KINDS[drill.target]
     for use in (use for uses in drill.injections for use in uses):
         for need in FAULTS[use.name].needs:
             missing = [name for name in vars(need) if not name.startswith("_") and not hasattr(kind, name)]
             if missing:
                 raise UsageError(
-                    f"{drill.path}:{use.line}: the fault {use.name} needs a target that is {need.__name__}, "
-                    f"which the {getattr(kind, 'kind', kind.__name__)} target is not (it lacks {', '.join(missing)})"
+                    f"{drill.path}:{use.line}: the fault {use.name} needs a target that is {need.__name__}, which the "
+                    f"{kind.kind} target is not (it lacks {', '.join(missing)}). {_ALTERNATIVE}"
                 )
 
 
-def gpu_present() -> bool:
-    """Whether this machine shows an NVIDIA GPU to its users."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
-
-
-def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
-    """``cuda``, ``cpu`` or ``simulated``: what was asked for, else the GPU where there is one.
-
-    Without a GPU a drill that breaks one (and a lab that stays: ``drill`` None) gets a simulated one.
-    """
-    asked = wanted or (drill.topology.accelerator if drill else None) or "auto"
-    if asked != "auto":
-        return asked
-    if gpu_present():
-        return "cuda"
-    breaks_it = drill is None or any(GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses)
-    return "simulated" if breaks_it else "cpu"
-
-
-@contextmanager
-def exclusive(lab_dir: Path) -> Iterator[None]:
-    """Hold the lab for one drill; the lock dies with its holder. Raises UsageError where another drill has it."""
-    lab_dir.mkdir(parents=True, exist_ok=True)
-    with (lab_dir / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+def check_hooks(drill: Drill) -> None:
+    """Raise UsageError if the method runs a hook that the drill does not have."""
+    known = drill.service.hooks if drill.service else {}
+    for step in drill.experiment["method"]:
+        provider = step.get("provider", {})
+        if provider.get("module") == HOOKS_MODULE and provider.get("func") not in known:
             raise UsageError(
-                "another drill is running on this lab: wait for it, or add --ephemeral to run in a lab of its own"
-            ) from None
-        yield
+                f"{drill.path}: {step.get('name')}: the drill has no hook {provider.get('func')!r}: "
+                f"add it to service.hooks (there are: {', '.join(known) or 'none'})"
+            )
 
 
-def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: str | None) -> None:
-    """Refuse a standing lab that is not what the drill describes."""
-    have = lab.deployment
-    counts = {region: len(nodes) for region, nodes in have.nodes.items()}
-    asked = {"primary": wanted.primary.nodes, "standby": wanted.standby.nodes}
-    differences = []
-    if counts != asked:
-        differences.append(f"nodes {counts} instead of {asked}")
-    if have.replication != wanted.replication:
-        differences.append(f"replication {have.replication} instead of {wanted.replication}")
-    if accelerator not in (None, "auto") and have.accelerator != wanted.accelerator:
-        differences.append(f"accelerator {have.accelerator} instead of {wanted.accelerator}")
-    if have.bundle != bundle:
-        differences.append(f"the model {have.bundle.name} instead of {bundle.name}")
-    if differences:
-        raise UsageError(
-            f"the lab that is up has {'; '.join(differences)}: "
-            "add --ephemeral for a lab of its own, or end it with 'recdr down'"
-        )
-
-
-def down() -> bool:
-    """End the standing lab; False where none was up. Raises UsageError while a drill runs on it."""
-    lab = standing()
-    if lab is None:
-        return False
-    with exclusive(lab.lab_dir):
-        lab.teardown()
-    if lab.alive():
-        raise TargetError("the lab did not end")
-    return True
+_ALTERNATIVE = "With drills.faults.custom a command of your own breaks it and another one heals it."

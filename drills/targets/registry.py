@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from drills.errors import UsageError
 from drills.home import home
+from drills.targets.external.target import ExternalTarget
 from drills.targets.local.target import LocalTarget
 
 TARGET_VARIABLE = "RECDR_TARGET"
-KINDS = {LocalTarget.kind: LocalTarget}
+KINDS: dict[str, type[LocalTarget] | type[ExternalTarget]] = {kind.kind: kind for kind in (LocalTarget, ExternalTarget)}
 
 
 def reference() -> Path:
@@ -23,7 +25,7 @@ def reference() -> Path:
     return Path(os.environ.get(TARGET_VARIABLE) or home() / "lab" / "target.json")
 
 
-def attach(path: Path | None = None) -> LocalTarget:
+def attach(path: Path | None = None) -> Any:
     """The deployed target that ``path`` (default: ``reference()``) names; raises UsageError where none is up."""
     path = path or reference()
     try:

@@ -11,21 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from drills import record
+from drills import record, timeline
 from drills.measures import measure_trial
+from drills.timeline import Timeline
 from tests.load.scripted_server import Manner, ScriptedServer
 
 DARK_S = 2.0
 INTERVAL_S = 1 / 50
 
 
-def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
+def drill(server: ScriptedServer, folder: Path) -> Timeline:
     """One trial in miniature: probes, a fault that is the darkness itself, and the timeline of it."""
     events = record.EventWriter(folder / "events.jsonl", trial=1)
     config = folder / "prober.json"
     settings = {
         "url": server.url,
-        "out": str(folder / "part.jsonl"),
+        "out": str(folder / "requests.part"),
         "events": str(folder / "events.jsonl"),
         "trial": 1,
         "id_prefix": "run-1",
@@ -36,7 +37,7 @@ def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
     events.write("trial.started")
     prober = subprocess.Popen([sys.executable, "-m", "drills.load.prober", str(config)])
     try:
-        wait_for_records(folder / "part.jsonl", 100)
+        wait_for_records(folder / "requests.part", 100)
         server.go_dark(DARK_S)
         dark = server.dark_from
         events.write("fault.injected", t=dark, fault="dark", arguments={}, t_begin=dark, t_ack=dark)
@@ -48,31 +49,31 @@ def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
         prober.kill()
         prober.wait()
         events.close()
-    record.write_requests(folder / "requests.parquet", [folder / "part.jsonl"])
-    return record.read(folder).of_trial(1)
+    record.write_requests(folder / "requests.parquet", [folder / "requests.part"])
+    return timeline.read(folder).of_trial(1)
 
 
-def exactly_dark(manner: Manner, folder: Path) -> tuple[record.Timeline, ScriptedServer]:
+def exactly_dark(manner: Manner, folder: Path) -> tuple[Timeline, ScriptedServer]:
     """Drill until the server was dark for 2.000 s: on a busy machine its own thread may be woken too late."""
     for attempt in range(5):
         (folder / str(attempt)).mkdir()
         with ScriptedServer(manner) as server:
-            timeline = drill(server, folder / str(attempt))
+            seen = drill(server, folder / str(attempt))
         if server.dark_to - server.dark_from < (DARK_S + 0.001) * 1e9:
-            return timeline, server
+            return seen, server
     raise AssertionError("this machine is too busy to keep a server dark for exactly 2.000 s")
 
 
-def lateness_at_the_return_s(timeline: record.Timeline, back: int) -> float:
+def lateness_at_the_return_s(seen: Timeline, back: int) -> float:
     """How far behind schedule the prober was at the server's return; 0 with a core to spare."""
-    around = [r for r in timeline.requests if abs(r.t_scheduled - back) < 50_000_000]
+    around = [r for r in seen.requests if abs(r.t_scheduled - back) < 50_000_000]
     late_s = max(r.t_sent - r.t_scheduled for r in around) / 1e9
     return late_s if late_s > 0.005 else 0.0
 
 
 def wait_for_records(part: Path, count: int, within_s: float = 15) -> None:
     deadline = time.monotonic() + within_s
-    while sum(1 for _ in record.lines(part)) < count:
+    while sum(1 for _ in record.read_part(part)) < count:
         assert time.monotonic() < deadline, "the prober did not start"
         time.sleep(0.05)
 

@@ -16,11 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from drills.load.prober import Config, Question, hits_of, schedules
-from drills.record import Request, lines, read_events
+from drills.load.probes import Config, schedules
+from drills.record import Request, read_events, read_part
 from tests.load.scripted_server import ScriptedServer
 
 QUALITY = [{"id": f"q{n}", "user": str(n), "expected": ["2", "9"]} for n in range(5)]
@@ -30,7 +29,7 @@ QUALITY = [{"id": f"q{n}", "user": str(n), "expected": ["2", "9"]} for n in rang
 def probing(folder: Path, url: str, **changed: Any) -> Iterator[subprocess.Popen[bytes]]:
     config = {
         "url": url,
-        "out": str(folder / "part.jsonl"),
+        "out": str(folder / "requests.part"),
         "events": str(folder / "events.jsonl"),
         "trial": 3,
         "id_prefix": "run-3",
@@ -50,7 +49,7 @@ def probing(folder: Path, url: str, **changed: Any) -> Iterator[subprocess.Popen
 
 
 def recorded(folder: Path) -> list[Request]:
-    return [msgspec.json.decode(line, type=Request) for line in lines(folder / "part.jsonl")]
+    return list(read_part(folder / "requests.part"))
 
 
 def wait_for(folder: Path, count: int) -> None:
@@ -154,7 +153,7 @@ def test_stopping_waits_for_what_is_in_flight(tmp_path: Path) -> None:
 
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     with ScriptedServer() as server:
-        config = {"url": server.url, "out": str(tmp_path / "part.jsonl"), "probe_users": ["1"]}
+        config = {"url": server.url, "out": str(tmp_path / "requests.part"), "probe_users": ["1"]}
         (tmp_path / "c.json").write_text(json.dumps(config))
         parent = subprocess.Popen(
             [
@@ -190,13 +189,6 @@ def test_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
         assert process.wait(timeout=15) == 2
         assert process.stderr is not None
         assert b"unknown field `speed`" in process.stderr.read()
-
-
-def test_hits() -> None:
-    question = Question(id="q0", user="1", expected=["b", "z"])
-    assert hits_of(b'{"items": ["a", "b", "z"], "scores": [3, 2, 1]}', question, 2) == 1
-    assert hits_of(b'{"items": ["a", "b", "z"]}', question, 3) == 2
-    assert hits_of(b"<html>", question, 3) is None
 
 
 def test_streams_without_anything_to_ask_are_off() -> None:

@@ -69,7 +69,7 @@ def write(
     """Write a whole run; ``load`` is requests/s beside 50 + 50 probes/s and 20 quality probes/s."""
     run_dir.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
-    parts = run_dir / "requests.jsonl"
+    parts = run_dir / "requests.part"
     requests = RequestWriter(parts)
     rows: list[ReadBack] = []
     run = EventWriter(run_dir / "events.jsonl")

@@ -24,8 +24,9 @@ import httpx
 from drills.errors import HostError, TargetError
 from drills.processes import die_with_parent
 from drills.record import Event, read_events
+from drills.service import Door
 from drills.spec import Topology
-from drills.targets.base import NODE_HEADER, REGIONS, Deployment
+from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
 from drills.targets.local import control, timers
 from drills.targets.local.lab import EXIT_FORBIDDEN
 from drills.targets.local.plan import STORE_PORT, Plan
@@ -75,8 +76,9 @@ class LocalTarget:
         """The target that another process deployed; does not check that it is still there (see ``alive``)."""
         saved = json.loads(reference.read_text())
         about = saved["deployment"]
-        deployment = Deployment(**{**about, "bundle": Path(about["bundle"])})
-        target = cls(reference.parent, deployment.bundle, ephemeral=saved["ephemeral"])
+        bundle = Path(about["bundle"])
+        deployment = Deployment(**{**about, "bundle": bundle}, doors=_doors(about["ops_url"]))
+        target = cls(reference.parent, bundle, ephemeral=saved["ephemeral"])
         target._control, target._deployment = saved["control"], deployment
         return target
 
@@ -260,10 +262,12 @@ class LocalTarget:
         )
 
     def _describe(self, settings: Settings) -> Deployment:
+        ops_url = f"http://127.0.0.1:{settings.ops_port}"
         return Deployment(
             kind=self.kind,
             edge_url=f"http://127.0.0.1:{settings.edge_port}",
-            ops_url=f"http://127.0.0.1:{settings.ops_port}",
+            doors=_doors(ops_url),
+            ops_url=ops_url,
             nodes=settings.nodes,
             bundle=self.bundle,
             replication=settings.replication,
@@ -273,12 +277,13 @@ class LocalTarget:
 
     def _save(self) -> None:
         assert self._launcher is not None
+        known = {name: value for name, value in vars(self.deployment).items() if name not in ("service", "doors")}
         saved = {
             "kind": self.kind,
             "control": self._control,
             "ephemeral": self.ephemeral,
             "launcher": self._launcher.pid,
-            "deployment": {**dataclasses.asdict(self.deployment), "bundle": str(self.bundle)},
+            "deployment": {**known, "bundle": str(self.bundle)},
         }
         partial = self.reference.with_suffix(".partial")
         partial.write_text(json.dumps(saved, indent=1))
@@ -380,6 +385,10 @@ class LocalTarget:
         with contextlib.suppress(OSError):
             if b"drills.targets.local.lab" in Path(f"/proc/{pid}/cmdline").read_bytes():  # pids are used again
                 os.kill(pid, signals.SIGKILL)
+
+
+def _doors(ops_url: str) -> dict[str, Door]:
+    return {region: Door(ops_url, {REGION_HEADER: region}) for region in REGIONS}
 
 
 def bind(port: int) -> socket.socket:

@@ -1,0 +1,159 @@
+"""Commands and Chaos Toolkit providers of a drill's own: run to their end or their timeout, all they say is kept.
+
+A hook inherits recdr's environment, so that secrets need not stand in a drill, and runs in the drill file's folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drills.errors import TargetError, UsageError
+from drills.home import home
+from drills.processes import die_with_parent, memory_file
+from drills.spec import Hook
+from drills.undo import FOLDER_VARIABLE, RUN_VARIABLE
+
+DEFAULT_TIMEOUT_S = 30.0
+LAST_WORDS = 400
+# What drills.chaos ends with where the activity itself failed, so that nobody can tell what its answer would have been.
+EXIT_NO_ANSWER = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a hook runs: in ``folder`` (the drill file's), with what it says appended to ``log``."""
+
+    folder: Path
+    log: Path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a hook ended. ``ok``: as it should. ``answered`` False: not by itself, which answers no question."""
+
+    ok: bool
+    answered: bool
+    text: str
+
+
+_PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
+
+
+@contextlib.contextmanager
+def at(place: Place) -> Iterator[None]:
+    """Have the hooks of faults run there meanwhile."""
+    token = _PLACE.set(place)
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
+
+
+def place() -> Place:
+    """Where hooks run in this process: as ``at`` says, else as the drill that started it says, else right here."""
+    if chosen := _PLACE.get():
+        return chosen
+    run = os.environ.get(RUN_VARIABLE)
+    return Place(
+        Path(os.environ.get(FOLDER_VARIABLE) or Path.cwd()),
+        (Path(run) / "logs" if run else home()) / "hooks.log",
+    )
+
+
+def of(written: Mapping[str, Any]) -> Hook:
+    """The hook that a fault's argument describes: ``{command: [...], timeout_s: 5}`` or ``{provider: {...}}``.
+
+    Raises UsageError for anything else: a plain ``chaos run`` has not read the drill as recdr does.
+    """
+    given = {"command", "provider"} & written.keys()
+    if len(given) != 1 or written.keys() - {"command", "provider", "tolerance", "timeout_s"}:
+        raise UsageError(f"{dict(written)} is neither {{command: [...], timeout_s: ...}} nor {{provider: {{...}}}}")
+    command = written.get("command")
+    if command is not None and not (isinstance(command, list) and command):
+        raise UsageError(f"command: {command!r} is not a list of words such as [./kill.sh, primary]")
+    return Hook(
+        command=tuple(map(str, command)) if command else None,
+        provider=written.get("provider"),
+        tolerance=written.get("tolerance"),
+        timeout_s=float(written.get("timeout_s", DEFAULT_TIMEOUT_S)),
+    )
+
+
+def run(name: str, hook: Hook, where: Place) -> Ended:
+    """Run a hook and say how it ended; at its timeout it is killed with every process of its group."""
+    where.log.parent.mkdir(parents=True, exist_ok=True)
+    with where.log.open("ab") as log:
+        log.write(f"--- {name}\n".encode())
+        log.flush()
+        begin = log.tell()
+        try:
+            code = _run(hook, where.folder, log.fileno())
+        except OSError as error:
+            return Ended(False, False, f"{name} cannot be run: {error.strerror}: {error.filename}")
+    words = _last_words(where.log, begin)
+    if code is None:
+        return Ended(False, False, f"{name} did not end within {hook.timeout_s:g} s and was killed{words}")
+    answered = code >= 0 and not (hook.provider is not None and code >= EXIT_NO_ANSWER)
+    return Ended(code == 0, answered, f"{name} ended with {code}{words}")
+
+
+def must(name: str, hook: Hook, where: Place) -> Ended:
+    """Run a hook that has to succeed; raises TargetError with its last words."""
+    ended = run(name, hook, where)
+    if not ended.ok:
+        raise TargetError(f"the hook {ended.text} (all it said: {where.log})")
+    return ended
+
+
+def _run(hook: Hook, folder: Path, output: int) -> int | None:
+    """The exit code; None where it had to be killed. What it leaves running in the background goes on running."""
+    with _argv(hook, folder) as (argv, fds):
+        process = subprocess.Popen(
+            argv,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=fds,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing is held that the child could need
+        )
+    try:
+        return process.wait(timeout=hook.timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.returncode is None:  # too slow, or somebody interrupted us
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextlib.contextmanager
+def _argv(hook: Hook, folder: Path) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """The command line of a hook, with the descriptors it needs; chaoslib gets a process of its own (see chaos.py)."""
+    if hook.command is not None:
+        yield list(hook.command), ()
+        return
+    activity = {"type": "probe", "name": "hook", "provider": hook.provider, "tolerance": hook.tolerance}
+    fd = memory_file("hook", {"activity": activity, "modules": str(folder)})
+    try:
+        yield [sys.executable, "-P", "-m", "drills.chaos", f"/proc/self/fd/{fd}"], (fd,)
+    finally:
+        os.close(fd)
+
+
+def _last_words(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begin)
+        said = " ".join(file.read()[-4 * LAST_WORDS :].decode(errors="replace").split())
+    return f": {said[-LAST_WORDS:]}" if said else ""

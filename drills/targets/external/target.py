@@ -1,0 +1,158 @@
+"""The external target: a service that recdr did not deploy, reached by the URLs and the hooks of its drill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from drills import hooks
+from drills.errors import TargetError
+from drills.hooks import Ended, Place
+from drills.record import Event
+from drills.spec import ServiceSettings
+from drills.targets.base import Deployment
+from drills.targets.looking import look
+
+HEALTHY_TIMEOUT_S = 60.0
+ASK_EVERY_S = 0.2
+Progress = Callable[[str], None]
+
+
+class Reference(msgspec.Struct):
+    """What other processes need to find the service; headers keep their ``${env:NAME}``: no secret is written down."""
+
+    kind: str
+    settings: ServiceSettings
+    logs: str
+
+
+class ExternalTarget:
+    """A service behind ``settings.edge``. It has no ability to be broken: that is for ``drills.faults.custom``."""
+
+    kind = "external"
+
+    def __init__(self, settings: ServiceSettings, run_dir: Path, *, progress: Progress | None = None) -> None:
+        self.settings = settings
+        self.reference = run_dir / "target.json"
+        self.place = Place(settings.folder, run_dir / "logs" / "hooks.log")
+        self.progress: Progress = progress or (lambda _: None)
+        self.deploy_seconds: float | None = None
+
+    @classmethod
+    def attach(cls, reference: Path) -> ExternalTarget:
+        """The service that another process drills, or drilled."""
+        saved = msgspec.json.decode(reference.read_bytes(), type=Reference)
+        target = cls(saved.settings, reference.parent)
+        target.place = Place(saved.settings.folder, Path(saved.logs))
+        return target
+
+    @property
+    def deployment(self) -> Deployment:
+        """The service as the drill file describes it."""
+        settings = self.settings
+        sample = {"user": settings.users[0], **({"item": settings.items[0]} if settings.items else {})}
+        return Deployment(
+            kind=self.kind,
+            edge_url=settings.edge,
+            service=settings.service,
+            doors=settings.regions,
+            sample=sample,
+            about={} if self.deploy_seconds is None else {"deploy_seconds": self.deploy_seconds},
+        )
+
+    @property
+    def own(self) -> bool:
+        """Whether the drill deploys the service for itself, and takes it down again."""
+        return {"deploy", "teardown"} <= self.settings.hooks.keys()
+
+    def deploy(self) -> Deployment:
+        """Run the deploy hook, if there is one, and wait until the service is healthy; raises TargetError.
+
+        What its own deploy hook started and did not become healthy is torn down again.
+        """
+        self._save()
+        begin = time.monotonic()
+        try:
+            if "deploy" in self.settings.hooks:
+                self.progress(f"deploying {self.settings.service.name}")
+                self.run_hook("deploy")
+            self._wait_healthy()
+        except BaseException:
+            if "deploy" in self.settings.hooks:
+                self.teardown()
+            raise
+        self.deploy_seconds = round(time.monotonic() - begin, 2)
+        return self.deployment
+
+    def teardown(self) -> None:
+        """Run the teardown hook, if there is one; one that fails is told, not raised, for the run is over."""
+        if "teardown" in self.settings.hooks:
+            ended = hooks.run("teardown", self.settings.hooks["teardown"], self.place)
+            if not ended.ok:
+                self.progress(f"the hook {ended.text}")
+
+    def leave(self) -> None:
+        """Leave the service after a run: torn down if there is a hook for it, else failed back; problems are told."""
+        if "teardown" in self.settings.hooks:
+            self.teardown()
+        elif "fail_back" in self.settings.hooks:
+            ended = hooks.run("fail_back", self.settings.hooks["fail_back"], self.place)
+            if not ended.ok:
+                self.progress(f"the hook {ended.text}")
+
+    def reset(self) -> None:
+        """Fail back, where there is a hook for it, and wait until the service is healthy; raises TargetError."""
+        if "fail_back" in self.settings.hooks:
+            self.run_hook("fail_back")
+        self._wait_healthy()
+
+    def run_hook(self, name: str) -> Ended:
+        """Run the hook ``name``; raises TargetError where it fails or the drill has none of that name."""
+        if name not in self.settings.hooks:
+            raise TargetError(f"the drill has no hook {name!r}: add it to service.hooks")
+        return hooks.must(name, self.settings.hooks[name], self.place)
+
+    def nodes_of(self, region: str) -> tuple[str, ...]:
+        """None: what runs in the regions is not known."""
+        return ()
+
+    def sightings(self, since_ns: int) -> list[Event]:
+        """None: nobody watches the service from the inside."""
+        return []
+
+    def observe(self, node: str) -> dict[str, Any] | None:
+        """None: what runs in the regions is not known."""
+        return None
+
+    def health(self) -> str | None:
+        """What is wrong with the service; None where nothing is.
+
+        The status hook says so or, without one, a read through the edge that is answered as it should be.
+        """
+        if "status" in self.settings.hooks:
+            ended = hooks.run("status", self.settings.hooks["status"], self.place)
+            return None if ended.ok else f"the hook {ended.text}"
+        (seen,) = look(replace(self.deployment, doors={}), ("recommend",)).values()
+        return f"a read through the edge: {seen.error}" if seen.error else None
+
+    def _wait_healthy(self) -> None:
+        deadline = time.monotonic() + HEALTHY_TIMEOUT_S
+        while wrong := self.health():
+            if time.monotonic() > deadline:
+                raise TargetError(
+                    f"{self.settings.service.name} at {self.settings.edge} is not healthy "
+                    f"after {HEALTHY_TIMEOUT_S:.0f} s: {wrong}"
+                )
+            self.progress(f"waiting for {self.settings.service.name}: {wrong}")
+            time.sleep(ASK_EVERY_S)
+
+    def _save(self) -> None:
+        saved = Reference(self.kind, self.settings, str(self.place.log))
+        partial = self.reference.with_suffix(".partial")
+        partial.write_bytes(msgspec.json.encode(saved))
+        partial.replace(self.reference)

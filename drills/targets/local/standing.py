@@ -1,0 +1,139 @@
+"""Which target a drill runs on: the lab that is up, or one of its own that goes when the drill ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from drills.errors import TargetError, UsageError
+from drills.faults import FAULTS
+from drills.home import home
+from drills.spec import Drill, Topology
+from drills.targets.base import GpuFaultable
+from drills.targets.local import doctor
+from drills.targets.local.target import LocalTarget, Progress, bind
+
+
+def standing_dir() -> Path:
+    """Where the lab of ``recdr up`` lives."""
+    return home() / "lab"
+
+
+def standing() -> LocalTarget | None:
+    """The lab that ``recdr up`` started, or None; the reference of a lab that died is removed."""
+    reference = standing_dir() / "target.json"
+    if not reference.exists():
+        return None
+    target = LocalTarget.attach(reference)
+    if target.alive():
+        return target
+    reference.unlink(missing_ok=True)
+    return None
+
+
+@contextmanager
+def open_lab(
+    drill: Drill,
+    bundle: Path,
+    lab_dir: Path,
+    *,
+    accelerator: str | None = None,
+    ephemeral: bool = False,
+    port: int = 0,
+    progress: Progress,
+) -> Iterator[LocalTarget]:
+    """The lab for a drill, deployed and unbroken; afterwards an ephemeral one is gone, a standing one unbroken."""
+    topology = dataclasses.replace(drill.topology, accelerator=choose_accelerator(drill, accelerator))
+    lab = None if ephemeral else standing()
+    if lab is None:
+        lab = LocalTarget(lab_dir, bundle, ephemeral=True, port=port, progress=progress)
+        try:
+            lab.deploy(topology)
+            yield lab
+        finally:
+            lab.teardown()
+        return
+    _check_same(lab, topology, bundle, accelerator or drill.topology.accelerator)
+    with exclusive(lab.lab_dir):
+        progress("using the lab that is up")
+        lab.reset()
+        try:
+            yield lab
+        finally:
+            lab.reset()
+
+
+def check(ephemeral: bool, port: int) -> None:
+    """Raise HostError if no lab can run here; quick, and nothing is deployed."""
+    if ephemeral or standing() is None:
+        doctor.require()
+        bind(port).close()
+
+
+def gpu_present() -> bool:
+    """Whether this machine shows an NVIDIA GPU to its users."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
+    """``cuda``, ``cpu`` or ``simulated``: what was asked for, else the GPU where there is one.
+
+    Without a GPU a drill that breaks one (and a lab that stays: ``drill`` None) gets a simulated one.
+    """
+    asked = wanted or (drill.topology.accelerator if drill else None) or "auto"
+    if asked != "auto":
+        return asked
+    if gpu_present():
+        return "cuda"
+    breaks_it = drill is None or any(GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses)
+    return "simulated" if breaks_it else "cpu"
+
+
+@contextmanager
+def exclusive(lab_dir: Path) -> Iterator[None]:
+    """Hold the lab for one drill; the lock dies with its holder. Raises UsageError where another drill has it."""
+    lab_dir.mkdir(parents=True, exist_ok=True)
+    with (lab_dir / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                "another drill is running on this lab: wait for it, or add --ephemeral to run in a lab of its own"
+            ) from None
+        yield
+
+
+def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: str | None) -> None:
+    """Refuse a standing lab that is not what the drill describes."""
+    have = lab.deployment
+    counts = {region: len(nodes) for region, nodes in have.nodes.items()}
+    asked = {"primary": wanted.primary.nodes, "standby": wanted.standby.nodes}
+    differences = []
+    if counts != asked:
+        differences.append(f"nodes {counts} instead of {asked}")
+    if have.replication != wanted.replication:
+        differences.append(f"replication {have.replication} instead of {wanted.replication}")
+    if accelerator not in (None, "auto") and have.accelerator != wanted.accelerator:
+        differences.append(f"accelerator {have.accelerator} instead of {wanted.accelerator}")
+    if have.bundle != bundle:
+        differences.append(f"another model than {bundle.name}")
+    if differences:
+        raise UsageError(
+            f"the lab that is up has {'; '.join(differences)}: "
+            "add --ephemeral for a lab of its own, or end it with 'recdr down'"
+        )
+
+
+def down() -> bool:
+    """End the standing lab; False where none was up. Raises UsageError while a drill runs on it."""
+    lab = standing()
+    if lab is None:
+        return False
+    with exclusive(lab.lab_dir):
+        lab.teardown()
+    if lab.alive():
+        raise TargetError("the lab did not end")
+    return True
