@@ -13,14 +13,14 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def interruptible(consequence: str, note: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+def interruptible(consequence: str, note: Callable[[str], object] = lambda _: None) -> Iterator[None]:
     """Raise Interrupted at the first signal that asks this process to stop, and ignore the following ones.
 
     ``consequence`` tells the user what was done about it; ``note`` is called at once with the signal's name.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        deaf()  # a second Ctrl-C must not interrupt the healing
+        ignore_signals()  # a second Ctrl-C must not interrupt the healing
         name = signal.Signals(number).name
         note(name)
         raise Interrupted(f"interrupted by {name}; {consequence}")
@@ -35,7 +35,7 @@ def interruptible(consequence: str, note: Callable[[str], None] = lambda _: None
             signal.signal(number, handler)
 
 
-def deaf() -> None:
+def ignore_signals() -> None:
     """Ignore further requests to stop: from here on everything is brought back, which must not be interrupted."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
