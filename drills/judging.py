@@ -9,7 +9,7 @@ from typing import Any
 
 import reports
 from drills import record, rundir, spec, timeline, verdict
-from drills.measures import Settings, baseline_of
+from drills.measures import Settings, baseline_of, knows_right_answers
 from drills.rundir import RunDir
 from drills.spec import Drill
 from drills.timeline import Requests
@@ -30,14 +30,17 @@ def judge_record(run: RunDir) -> verdict.Verdict:
     meta = rundir.read_meta(run)
     if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
         record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
-    drill = spec.load(run.drill, recorded=True)
+    drill, seen = spec.load(run.drill, recorded=True), timeline.read(run.path)
+    settings = settings_of(drill)
+    if drill.service is not None:  # the file of right answers need not be there any more: the record says it
+        settings = replace(settings, held_out=knows_right_answers(seen))
     return verdict.judge(
-        timeline.read(run.path),
+        seen,
         drill.objectives.values(),
         run=meta["run"],
         drill=drill.title,
         trials=meta["trials"],
-        settings=settings_of(drill),
+        settings=settings,
     )
 
 
@@ -59,7 +62,6 @@ def settings_of(drill: Drill) -> Settings:
         regions=settings.regions if read_back else (),
         writes=asked.write is not None,
         names_region=asked.region_header is not None or asked.region_json is not None,
-        held_out=bool(external.held_out),
         personal=external.personal,
     )
 
