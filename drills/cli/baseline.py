@@ -188,9 +188,8 @@ def _print(found: Baseline) -> None:
         table.add_row(name, _value(name, steady.value), spread)
     OUT.print(table)
     regions = "".join(f", {len(lists)} from {region}" for region, lists in found.regions.items())
-    OUT.print(
-        f"lists      {len(found.lists)} through the edge{regions}; hits of {len(found.quality)} users", soft_wrap=True
-    )
+    lists = f"lists      {len(found.lists)} through the edge{regions}; hits of {len(found.quality)} users"
+    OUT.print(lists, soft_wrap=True)
     for gap in found.gaps:
         OUT.print(Text(f"lacks      {gap}", "yellow"), soft_wrap=True)
 
