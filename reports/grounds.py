@@ -83,7 +83,7 @@ def calibrated(facts: Facts) -> str:
     reading = truth + (best.mean or 0.0)
     doubt = "" if found.outcome == "PASS" else f" The calibration itself is {found.outcome}."
     return (
-        f"On this host an outage of {truth:g} s read as {reading:.3f} s on average{worst}; "
+        f"On this host an outage of {truth:.3g} s read as {reading:.3f} s on average{worst}; "
         f"calibrated on {found.recorded_at}.{doubt}"
     )
 
@@ -134,9 +134,10 @@ def baseline_warning(facts: Facts) -> str:
     """Why the baseline must be read with care; empty where there is no reason to."""
     if facts.baseline.get("same_host") is not False:
         return ""
+    named = "; ".join(cleaning.text(said) for said in cleaning.sequence(facts.baseline.get("host_differences")))
     return (
-        "The baseline was recorded on another kind of host. Recommendations are held against it; latency, availability "
-        "and throughput are held against the same trial before the fault."
+        f"The baseline was recorded on another kind of host{f' ({named})' if named else ''}. Recommendations are "
+        "held against it; latency, availability and throughput are held against the same trial before the fault."
     )
 
 

@@ -159,7 +159,7 @@ def median_interval(m: Measured) -> str:
         said = _between((low, high), m)
     else:
         said = f"{'≥' if high is None else '≤'} {figure(low if high is None else high, m.unit, m.resolution)}"
-    return said if over.confidence is None else f"{said} ({100 * over.confidence:.1f} %)"
+    return said if over.confidence is None else f"{said} ({100 * over.confidence:.1f}\u00a0%)"
 
 
 def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:

@@ -266,9 +266,13 @@ class Lab:
         running = self.running.get(name)
         if running is None or running.process.stdout is None:
             return
-        chunk = os.read(running.process.stdout.fileno(), 65536)
+        try:
+            chunk = os.read(running.process.stdout.fileno(), 65536)
+        except BlockingIOError:  # read already, while a connection was tried
+            return
         if not chunk:
-            self.selector.unregister(running.process.stdout)
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(running.process.stdout)
             return
         now = time.monotonic_ns()
         running.log.write(chunk)
