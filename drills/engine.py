@@ -94,6 +94,7 @@ def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[
     deployed = {
         "edge_url": target.deployment.edge_url,
         "nodes": target.deployment.nodes,
+        "replication": target.deployment.replication,
         **target.deployment.about,
     }
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
