@@ -10,9 +10,10 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from drills import errors, over_trials
-from drills.measures import Measure, Settings, absent, definition, key, measure_trial, milestones, problems
+from drills.measures import Measure, Settings, absent, definition, key, measure_trial, milestones, modelled, problems
 from drills.outcome import Judged, Outcome, rank, worst_of
 from drills.spec import Objective
 from drills.timeline import Timeline
@@ -36,6 +37,8 @@ class TrialVerdict:
     reasons: tuple[str, ...]
     faults: list[dict[str, object]]
     phases: dict[str, float | None]
+    modelled: dict[str, dict[str, Any]]
+    """The latest each phase may be by the configuration, with the timers that add up to it (``modelled.py``)."""
     measures: dict[str, Judged]
 
 
@@ -141,6 +144,7 @@ def judge_trial(
         outcome = Outcome.UNKNOWN
     failed = [j.reason for j in judged.values() if j.outcome is Outcome.FAIL and j.reason]
     unclear = [j.reason for j in judged.values() if j.outcome is Outcome.UNKNOWN and j.reason]
+    phases = _phases(timeline, measures)
     return TrialVerdict(
         trial=trial,
         variant=_variant(timeline),
@@ -149,7 +153,8 @@ def judge_trial(
         outcome=outcome,
         reasons=(*found.invalid, *failed, *found.doubts, *unclear),
         faults=problems.faults(timeline),
-        phases=_phases(timeline, measures),
+        phases=phases,
+        modelled=modelled.of_trial(timeline.events, phases, _answer_s(measures)),
         measures=judged,
     )
 
@@ -299,6 +304,12 @@ def _phases(timeline: Timeline, measures: Mapping[str, Measure]) -> dict[str, fl
     return {**milestones(timeline), **recovered}
 
 
+def _answer_s(measures: Mapping[str, Measure]) -> float:
+    """How long a read took with nothing broken (p99); 0 where that was not observed."""
+    quiet = measures.get("p99_ms@before")
+    return 0.0 if quiet is None or quiet.value is None else quiet.value / 1_000
+
+
 def to_document(verdict: Verdict) -> dict[str, object]:
     """``verdict.json`` as plain values: no wall-clock time, no path, nothing of the machine."""
     several = len(verdict.trials) > 1
@@ -319,6 +330,7 @@ def to_document(verdict: Verdict) -> dict[str, object]:
                 "reasons": list(t.reasons),
                 "faults": t.faults,
                 "phases": t.phases,
+                "modelled": t.modelled,
                 "measures": {name: _entry(judged) for name, judged in t.measures.items()},
             }
             for t in verdict.trials

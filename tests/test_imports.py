@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {
         *("errors", "home", "jitter", "ranks", "tables", "frames", "record", "merging", "timeline", "rundir"),
-        *("interrupts", "processes", "undo", "naming"),
+        *("interruption", "processes", "undo", "naming"),
     },
     {"jsonpaths", "templates", "service", "http"},
     {"measures", "spec"},
@@ -22,7 +22,7 @@ LAYERS = [
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "outcome", "over_trials", "verdict", "chaos", "experiment", "model"},
     {"trial", "judging", "system"},
-    {"baseline", "comparable", "compare", "history"},
+    {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
     {"cli"},
 ]

@@ -71,6 +71,9 @@ class Honest:
             return self.read(region, str(body["user"]), int(body["k"]))
         if path == "/events" and body is not None:
             return self.write(region, str(body["id"]))
+        if path.startswith("/events/"):
+            number = path.removeprefix("/events/")
+            return self.say(region, {"id": number}, 200 if number in self.stored[region] else 404)
         return self.read_back(region, query.get("after", ["0"])[0])
 
     def say(self, region: str, document: Any, status: int = 200) -> Answer:
@@ -164,6 +167,14 @@ class Padded(Honest):
     def listed(self, region: str, user: str, k: int) -> list[str]:
         found = super().listed(region, user, k)
         return found if region == "primary" else found[:1] * k
+
+
+class Short(Honest):
+    """The standby knows only the first three."""
+
+    def listed(self, region: str, user: str, k: int) -> list[str]:
+        found = super().listed(region, user, k)
+        return found if region == "primary" else found[:3]
 
 
 class Flaps(Honest):
