@@ -74,7 +74,11 @@ class Honest:
         return self.read_back(region, query.get("after", ["0"])[0])
 
     def say(self, region: str, document: Any, status: int = 200) -> Answer:
-        return status, {"X-Region": self.called(region), "Content-Type": "application/json"}, json.dumps(document).encode()
+        return (
+            status,
+            {"X-Region": self.called(region), "Content-Type": "application/json"},
+            json.dumps(document).encode(),
+        )
 
     def called(self, region: str) -> str:
         return region
@@ -369,7 +373,11 @@ def main(command: str, *arguments: str) -> int:
     """``serve RIG PORT``, ``lose PORT``, ``restore PORT``, ``is-lost PORT`` (0: it is)."""
     if command == "serve":
         serve(arguments[0], int(arguments[1]))
-    return int(control(int(arguments[0]), command) != "lost") if command == "is-lost" else control(int(arguments[0]), command) == ""
+    return (
+        int(control(int(arguments[0]), command) != "lost")
+        if command == "is-lost"
+        else control(int(arguments[0]), command) == ""
+    )
 
 
 if __name__ == "__main__":
