@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from drills import baseline, experiment, judging, record, rundir
+from drills import baseline, calibration, experiment, judging, record, rundir
 from drills.errors import RecdrError, UsageError
 from drills.home import home
-from drills.interrupts import ignore_signals, interruptible
+from drills.interruption import ignore_signals, interruptible
 from drills.record import EventWriter, ReadBack
 from drills.rundir import RunDir
 from drills.spec import Drill
@@ -51,7 +51,9 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []
     try:
-        with interruptible(events):
+        with interruptible(
+            "everything that was broken has been healed", note=lambda name: events.write("interrupted", signal=name)
+        ):
             experiment.check(drill, run_dir.logs / "chaos-check.log")
             wanted = Wanted(options.accelerator, options.ephemeral, options.port)
             opening.check(drill, wanted)
@@ -89,7 +91,11 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
 def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[ReadBack]) -> None:
     """The baseline, then every trial, each from the same unbroken state; what is read back is added to ``rows``."""
     target, observer = first.target, first.observer
-    deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
+    deployed = {
+        "edge_url": target.deployment.edge_url,
+        "nodes": target.deployment.nodes,
+        **target.deployment.about,
+    }
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
     baseline.take(first, events, options)
     for number in range(1, first.trials + 1):
@@ -115,6 +121,7 @@ def _facts(first: Trial, system: System, trials: int, options: Options) -> dict[
         **system.about,
         "seeds": {"run": first.seed, "evaluation_users": EVALUATION_SEED},
         "trials": trials,
+        "calibration": calibration.load(home()),
     }
 
 

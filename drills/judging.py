@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import reports
 from drills import record, rundir, spec, timeline, verdict
-from drills.measures import Settings
+from drills.measures import Settings, knows_right_answers
 from drills.rundir import RunDir
 from drills.spec import Drill
 
@@ -26,14 +26,17 @@ def judge_record(run: RunDir) -> verdict.Verdict:
     meta = rundir.read_meta(run)
     if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
         record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
-    drill = spec.load(run.drill, recorded=True)
+    drill, seen = spec.load(run.drill, recorded=True), timeline.read(run.path)
+    settings = settings_of(drill)
+    if drill.service is not None:  # the file of right answers need not be there any more: the record says it
+        settings = replace(settings, held_out=knows_right_answers(seen))
     return verdict.judge(
-        timeline.read(run.path),
+        seen,
         drill.objectives.values(),
         run=meta["run"],
         drill=drill.title,
         trials=meta["trials"],
-        settings=settings_of(drill),
+        settings=settings,
         judged_on=drill.judged_on,
     )
 
@@ -56,6 +59,5 @@ def settings_of(drill: Drill) -> Settings:
         regions=settings.regions if read_back else (),
         writes=asked.write is not None,
         names_region=asked.region_header is not None or asked.region_json is not None,
-        held_out=bool(external.held_out),
         personal=external.personal,
     )

@@ -14,15 +14,15 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {
         *("errors", "home", "jitter", "ranks", "tables", "frames", "record", "merging", "timeline", "rundir"),
-        *("interrupts", "processes", "undo"),
+        *("interruption", "processes", "undo", "naming"),
     },
-    {"jsonpaths", "templates", "service"},
+    {"jsonpaths", "templates", "service", "http"},
     {"measures", "spec"},
     {"hooks"},
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "outcome", "over_trials", "verdict", "chaos", "experiment", "model"},
     {"trial", "judging", "system"},
-    {"baseline", "comparable", "compare", "history"},
+    {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
     {"cli"},
 ]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from drills.http import ask, open_session
 from drills.load.audience import Audience
-from drills.load.http import ask, open_session
 from drills.service import HTTP, Asked, Door, Service
 from drills.targets.base import Deployment
 

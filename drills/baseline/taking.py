@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from drills.baseline.recording import record
 from drills.baseline.store import Store, now
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
-from drills.interrupts import ignore_signals, interruptible
+from drills.interruption import ignore_signals, interruptible
 from drills.record import EventWriter
 from drills.spec import Drill
 from drills.system import open_system
@@ -79,7 +80,7 @@ def record_alone(
     run = rundir.create(store.folder / "recording", drill.path.stem)
     events = EventWriter(run.events)
     try:
-        with interruptible(events):
+        with interruptible("nothing of it is left", note=lambda name: events.write("interrupted", signal=name)):
             opening.check(drill, wanted)
             with open_system(drill, run.lab, wanted, observer.progress) as system:
                 trial = Trial(run, drill, system.target, system.audience, seed, observer, identity=system.identity)
@@ -97,6 +98,8 @@ def record_alone(
     finally:
         events.close()
     shutil.rmtree(run.path)
+    with contextlib.suppress(OSError):  # another recording may be under way, or one that failed lie there
+        run.path.parent.rmdir()
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from drills.cli import baseline, diff, doctor, drill, history, lab, report
+from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, report
 from drills.cli.terminal import complain
 from drills.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, RecdrError
 
@@ -33,6 +33,7 @@ app.command("history")(history.show)
 app.command("up")(lab.up)
 app.command("status")(lab.status)
 app.command("down")(lab.down)
+app.command("calibrate")(calibrate.calibrate)
 app.command("doctor")(doctor.doctor)
 
 

@@ -151,7 +151,7 @@ def diff(a: Id, b: Id, as_json: AsJson = False) -> None:
 def _table(store: Store, known: list[Baseline]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("id", "state", "recorded", "drill", "identity", "host", "note"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("id", "state"))  # ids are there to be copied
     for found in known:
         state = store.state(found)
         identity = str(found.conditions.get("identity"))
@@ -188,7 +188,8 @@ def _print(found: Baseline) -> None:
         table.add_row(name, _value(name, steady.value), spread)
     OUT.print(table)
     regions = "".join(f", {len(lists)} from {region}" for region, lists in found.regions.items())
-    OUT.print(f"lists      {len(found.lists)} through the edge{regions}; hits of {len(found.quality)} users")
+    lists = f"lists      {len(found.lists)} through the edge{regions}; hits of {len(found.quality)} users"
+    OUT.print(lists, soft_wrap=True)
     for gap in found.gaps:
         OUT.print(Text(f"lacks      {gap}", "yellow"), soft_wrap=True)
 

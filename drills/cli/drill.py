@@ -22,6 +22,7 @@ from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
 from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.home import home
+from drills.naming import shown
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
 from drills.targets.local.standing import exclusive, standing
@@ -214,7 +215,7 @@ def _heal_service(run: rundir.RunDir, service: ExternalTarget) -> None:
 def _tell_healed(left: list[tuple[Intent, Evidence]]) -> None:
     for intent, evidence in left:
         state = "healed" if evidence.observed else "NOT healed"
-        OUT.print(f"{state}: {intent.fault} {json.dumps(intent.arguments)}: {evidence.text}", soft_wrap=True)
+        OUT.print(f"{state}: {intent.fault} ({shown(intent.arguments)}): {evidence.text}", soft_wrap=True)
 
 
 def _unhealed_run(name: str | None) -> rundir.RunDir | None:

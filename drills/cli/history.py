@@ -59,7 +59,7 @@ def _table(rows: list[Row], *, apart: bool) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row.measures)) if apart else ["measures (worst)"]
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("when", "run", "outcome", "trials", *names, "seed", "baseline"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("run", "outcome"))  # ids are there to be copied
     for row in rows:
         if row.problem is not None:
             table.add_row(_when(row), row.run, Text("no verdict", "dim"), "", Text(row.problem, "dim"))

@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from drills.naming import shown
 from drills.record import Event
 from drills.watch import Glance
 
@@ -43,9 +44,7 @@ def words(event: Event) -> str | None:
     data = event.data
     fault = data.get("fault")
     lines: dict[str, Callable[[], str]] = {
-        "target.deployed": lambda: (
-            f"deployed in {data.get('deploy_seconds', '?')} s, edge at http://127.0.0.1:{data.get('edge_port')}"
-        ),
+        "target.deployed": lambda: f"deployed in {data.get('deploy_seconds', '?')} s, edge at {data.get('edge_url')}",
         "baseline.recorded": lambda: _baseline(data),
         "trial.started": lambda: f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else ""),
         "load.started": lambda: "users and probes are on",
@@ -75,7 +74,7 @@ def _baseline(data: dict[str, Any]) -> str:
 
 
 def _arguments(data: dict[str, Any]) -> str:
-    return " ".join(f"{key}={value}" for key, value in data.get("arguments", {}).items())
+    return shown(data.get("arguments", {}))
 
 
 class Lines:

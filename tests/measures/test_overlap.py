@@ -70,6 +70,14 @@ def test_the_same_lists_overlap_wholly() -> None:
     assert measure.evidence["users"] == 50
 
 
+@pytest.mark.parametrize("instead", [USUAL[:3], USUAL[:1] * 20])
+def test_a_list_that_breaks_off_is_not_the_whole_list(instead: list[str]) -> None:
+    value = measured(asked(since=15, instead=instead), "post_fault").value
+    assert value is not None
+    assert value < 0.9
+    assert measured(asked(since=15, instead=USUAL[:19])).value == pytest.approx(0.99, abs=0.01)
+
+
 def test_another_data_set_in_the_standby_shows() -> None:
     rows = asked(since=15, instead=OTHER, region="standby")
     assert measured(rows, "before").value == pytest.approx(1)

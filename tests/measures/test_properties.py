@@ -46,7 +46,7 @@ BASELINE = event(
 BASELINE.trial = None
 FIRST_READ = next(e.t for e in usual_events() if e.kind == "readback.done")
 
-Spans = st.lists(st.tuples(st.floats(0, 28), st.floats(0.01, 6)), max_size=3)
+Spans = st.lists(st.tuples(st.floats(9, 28), st.floats(0.01, 6)), max_size=3)
 
 
 @st.composite
@@ -54,18 +54,19 @@ def recorded(draw: st.DrawFn) -> Recorded:
     """Outages, slow and late answers, wrong lists, lost and doubled events, two regions taking turns."""
     spans, chance = draw(Spans), random.Random(draw(st.integers(0, 2**32)))
     worse, rare = draw(st.sampled_from([0.0, 0.1, 0.9])), draw(st.sampled_from([0.0, 0.002]))
+    odd, turns = draw(st.sampled_from([0.0, 0.003, 0.03])), draw(st.sampled_from([0.0, 0.1]))
 
     def bad(second: float) -> bool:
         return any(begin <= second < begin + length for begin, length in spans)
 
     def answer(row: Request) -> Request:
         second = row.t_scheduled / 1e9 - 1000
-        if not row.ok or chance.random() >= 0.05:
+        if not row.ok or chance.random() >= odd:
             return row
         changed: dict[str, Any] = {"latency_s": chance.choice([0.01, 0.3, 0.6, 1.5])}
         changed |= {"late_s": chance.choice([0, 0, 0.002, 0.08])}
         kept = {name: getattr(row, name) for name in ("stream", "op", "id", "hits", "expected", "items")}
-        return request(second, **kept, **changed, region=chance.choice(["primary", "primary", "standby"]))
+        return request(second, **kept, **changed, region="standby" if chance.random() < turns else "primary")
 
     asked = quality(lambda s, user: None if bad(s) else user % 2 == 1 and (s < 10 or chance.random() >= worse))
     for row in asked:
@@ -184,5 +185,5 @@ def with_counts(logs: list[ReadBack]) -> list[Event]:
         if one.kind == "readback.done":
             one.data |= {"found": sum(row.region == one.data["region"] for row in logs), "first_read": one.t}
     for n, row in enumerate(logs):
-        row.t_seen = FIRST_READ + (n % 500 == 0)
+        row.t_seen = FIRST_READ + (n % 1000 == 7)
     return told

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from drills.errors import Interrupted
-from drills.record import EventWriter
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def ignore_signals() -> None:
-    """From here on nothing may interrupt: what was broken or deployed is being brought back."""
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)
-
-
 @contextmanager
-def interruptible(events: EventWriter) -> Iterator[None]:
-    """Raise Interrupted in the main thread when a signal asks to stop, and note it; the old handlers come back."""
+def interruptible(consequence: str, note: Callable[[str], object] = lambda _: None) -> Iterator[None]:
+    """Raise Interrupted at the first signal that asks this process to stop, and ignore the following ones.
+
+    ``consequence`` tells the user what was done about it; ``note`` is called at once with the signal's name.
+    """
 
     def stop(number: int, _frame: FrameType | None) -> None:
         ignore_signals()  # a second Ctrl-C must not interrupt the healing
         name = signal.Signals(number).name
-        events.write("interrupted", signal=name)
-        raise Interrupted(f"interrupted by {name}; everything that was broken has been healed")
+        note(name)
+        raise Interrupted(f"interrupted by {name}; {consequence}")
 
     # What was ignored from the start (nohup) stays ignored.
     heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
@@ -37,3 +33,9 @@ def interruptible(events: EventWriter) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignore_signals() -> None:
+    """Ignore further requests to stop: from here on everything is brought back, which must not be interrupted."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
