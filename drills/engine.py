@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from drills import baseline, calibration, experiment, judging, record, rundir
-from drills.errors import RecdrError, UsageError
+from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
 from drills.interruption import ignore_signals, interruptible
 from drills.record import EventWriter, ReadBack
@@ -70,8 +70,10 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     except UsageError:
         shutil.rmtree(run_dir.path)
         raise
-    except RecdrError:
+    except RecdrError as error:
         _conclude(run_dir, rows)
+        if isinstance(error, TargetError):  # what it says to read has been moved
+            raise TargetError(str(error).replace(str(run_dir.lab / "logs"), str(run_dir.logs))) from error
         raise
     finally:
         events.close()
@@ -94,6 +96,7 @@ def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[
     deployed = {
         "edge_url": target.deployment.edge_url,
         "nodes": target.deployment.nodes,
+        "replication": target.deployment.replication,
         **target.deployment.about,
     }
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))

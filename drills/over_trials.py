@@ -72,7 +72,7 @@ def median(judged: Sequence[Judged], planned: int) -> Judged:
     """The measure of the median trial, the worse of the two middle ones: it fails if at least half of them did.
 
     A trial that was not observed (or not run: ``planned``) counts as the best there could be when a violation is
-    looked for; is there none, the run's measure is that unobserved one.
+    looked for; is there none, the run's measure is that unobserved one, or unknown if too few trials were run.
     """
     unclear = [j for j in judged if j.outcome is Outcome.UNKNOWN or (j.outcome is None and _unseen(j))]
     clear = sorted((j for j in judged if j not in unclear), key=lambda j: (rank(j.outcome), badness(j.measure)))
@@ -80,7 +80,9 @@ def median(judged: Sequence[Judged], planned: int) -> Judged:
     at_best = whole // 2 - (whole - len(clear))
     if at_best >= 0 and clear[at_best].outcome is Outcome.FAIL:
         return clear[at_best]
-    return unclear[0] if unclear else clear[len(clear) // 2]
+    if unclear:
+        return unclear[0]
+    return clear[at_best] if at_best >= 0 else not_counted(clear[0], "Too few trials were run to have a median.")
 
 
 def not_counted(judged: Judged, why: str) -> Judged:

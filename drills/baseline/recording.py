@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, TypeVar
 
 from drills import record as recorded
 from drills import rundir
@@ -19,6 +19,7 @@ from drills.measures.phases import SECOND
 from drills.timeline import Requests
 from drills.trial import Steadily, Trial, run_baseline
 
+T = TypeVar("T")
 LEAST_ANSWERED = 0.95
 """Of a service that answers less with nothing broken, a baseline would hide what a drill breaks."""
 SLICES = 5
@@ -52,8 +53,8 @@ def record(trial: Trial, *, recorded_in: str, note: str = "") -> Baseline:
         versions=rundir.versions(),
         seconds=round(while_steady.seconds, 3),
         measures=_with_spread(seen["measures"], requests, while_steady, settings),
-        quality=seen["quality"],
-        lists=seen["lists"],
+        quality=_in_order(seen["quality"], trial),
+        lists=_in_order(seen["lists"], trial),
         regions=doors.regions,
         gaps=[*gaps, *doors.gaps],
     )
@@ -85,6 +86,11 @@ def _gaps(trial: Trial, requests: Requests, answered: set[str]) -> list[str]:
     if not any(one["expected"] for one in trial.audience.evaluation):
         gaps.append("Nobody knows what evaluation users should get, so there are lists but no quality.")
     return gaps
+
+
+def _in_order(found: dict[str, T], trial: Trial) -> dict[str, T]:
+    """By evaluation user: the recording may have begun in the middle of a pass."""
+    return {str(one["id"]): found[one["id"]] for one in trial.audience.evaluation if one["id"] in found}
 
 
 def _refusal(trial: Trial, found: str) -> str:

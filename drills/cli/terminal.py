@@ -221,4 +221,9 @@ def print_verdict(document: dict[str, Any], console: Console = ERR) -> None:
     console.print(Text.assemble((outcome, STYLES.get(outcome, "")), f"  {document.get('title') or document['drill']}"))
     for reason in document["reasons"]:
         console.print(Text(f"  {reason}"), soft_wrap=True)
+    used = document.get("baseline") or {}
+    if used.get("same_host") is False:
+        differs = "; ".join(used.get("host_differences") or [])
+        text = f"the baseline is of another kind of host ({differs}): latencies are held against 'before' instead"
+        console.print(Text.assemble(("  warning: ", "yellow"), text), soft_wrap=True)
     console.print(verdict_table(document))

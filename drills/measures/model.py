@@ -53,7 +53,7 @@ MEASURES: dict[str, Definition] = {
     "rpo_s": Definition("s", False, False, False, "age at the fault of the oldest event lost", True),
     "duplicated_events": Definition("events", False, False, False, "number of events stored more than once", True),
     "split_brain_events": Definition(
-        "events", False, False, False, "number of events acknowledged by both regions in turn", True
+        "events", False, False, False, "number of times that both regions acknowledged events in turn", True
     ),
     "recall_at_20": Definition("ratio", True, True, True, "share of held-out items among the first 20 recommended"),
     "availability": Definition("ratio", True, True, True, "share of requests that succeeded"),
