@@ -77,22 +77,6 @@ class ReadBack(msgspec.Struct, kw_only=True):
     t_seen: int | None = None
 
 
-class Timeline(msgspec.Struct, kw_only=True):
-    """All that was recorded of a run, read into memory; requests and events in time order."""
-
-    events: list[Event]
-    requests: list[Request]
-    readback: list[ReadBack]
-
-    def of_trial(self, trial: int) -> Timeline:
-        """The part of one trial, with the run-wide events kept."""
-        return Timeline(
-            events=[e for e in self.events if e.trial in (None, trial)],
-            requests=[r for r in self.requests if r.trial == trial],
-            readback=[r for r in self.readback if r.trial == trial],
-        )
-
-
 class EventWriter:
     """Appends events to ``events.jsonl``; each line is one ``write``, so that processes can share a file."""
 
@@ -252,11 +236,6 @@ def write_requests(path: Path, parts: Iterable[Path]) -> None:
     merge(path, (part_frames(part) for part in parts))
 
 
-def read_requests(path: Path) -> list[Request]:
-    """All requests in order of ``t_scheduled``; empty where the file is missing."""
-    return [Request(**row) for row in read_table(path)]
-
-
 def write_readback(path: Path, rows: Iterable[ReadBack]) -> None:
     """Write what was read back as Parquet."""
     write_table(path, ReadBack, rows)
@@ -265,12 +244,3 @@ def write_readback(path: Path, rows: Iterable[ReadBack]) -> None:
 def read_readback(path: Path) -> list[ReadBack]:
     """What was read back; empty where the file is missing."""
     return [ReadBack(**row) for row in read_table(path)]
-
-
-def read(run_dir: Path) -> Timeline:
-    """Read the whole timeline of a run directory."""
-    return Timeline(
-        events=read_events(run_dir / "events.jsonl"),
-        requests=read_requests(run_dir / "requests.parquet"),
-        readback=read_readback(run_dir / "readback.parquet"),
-    )

@@ -134,8 +134,8 @@ def write_meta(run: RunDir, facts: Mapping[str, Any]) -> None:
         "run": run.id,
         "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "t_anchor_ns": time.monotonic_ns(),
-        "versions": {"python": platform.python_version(), **_versions()},
-        "host": _host(),
+        "versions": versions(),
+        "host": host_facts(),
     }
     write_json(run.meta, {**known, **facts})
 
@@ -162,8 +162,9 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a run's figures may depend on."""
+    found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
@@ -172,7 +173,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _host() -> dict[str, Any]:
+def host_facts() -> dict[str, Any]:
+    """What kind of machine this is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "system": platform.system(),

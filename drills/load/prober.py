@@ -28,8 +28,8 @@ import msgspec
 import uvloop
 
 from drills.errors import EXIT_USAGE, UsageError
+from drills.http import ask, open_session
 from drills.load import punctual
-from drills.load.http import ask, open_session
 from drills.load.probes import SECOND, Config, Probe, active_rates, schedules
 from drills.record import EventWriter, Request, RequestWriter
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from math import sqrt
 
+import numpy as np
+
 from drills.measures.model import Measure, Settings, key, unknown
-from drills.measures.phases import in_phase, moments
+from drills.measures.phases import in_phase
 from drills.measures.schedule import PROBER_STREAMS, unobserved
-from drills.record import Request, Timeline
+from drills.timeline import Flags, Timeline
 
 Z_95 = 1.959964
 _OPS = {"failed_reads": ("recommend", "search"), "failed_writes": ("event",)}
@@ -16,31 +18,31 @@ _STREAMS = {"failed_reads": ("probe_read", "quality"), "failed_writes": ("probe_
 
 
 def availability(timeline: Timeline, settings: Settings, phase: str) -> Measure:
-    """The share of all requests of the phase that were answered with a 2xx, with Wilson's 95 % interval."""
+    """The share of all requests of the phase that succeeded, with Wilson's 95 % interval."""
     name = key("availability", phase)
-    asked = _seen(timeline, phase)
-    if not asked:
+    seen = _seen(timeline, phase)
+    if not (asked := int(np.count_nonzero(seen))):
         return unknown(name, f"No request was recorded in the phase '{phase}'.")
-    ok, unseen = sum(r.ok for r in asked), _unseen(timeline, PROBER_STREAMS, phase, settings)
+    ok, unseen = int(np.count_nonzero(timeline.requests.ok & seen)), _unseen(timeline, PROBER_STREAMS, phase, settings)
     return Measure(
         name=name,
-        value=ok / len(asked),
+        value=ok / asked,
         unit="ratio",
-        resolution=1 / len(asked),
-        interval=wilson(ok, len(asked)),
-        possible=(ok / (len(asked) + unseen), (ok + unseen) / (len(asked) + unseen)) if unseen else None,
+        resolution=1 / asked,
+        interval=wilson(ok, asked),
+        possible=(ok / (asked + unseen), (ok + unseen) / (asked + unseen)) if unseen else None,
         reason=_reason(unseen),
-        evidence={"requests": len(asked), "failed": len(asked) - ok, "errors": _errors(asked)},
+        evidence={"requests": asked, "failed": asked - ok, "errors": _errors(timeline, seen)},
     )
 
 
 def failed_reads(timeline: Timeline, settings: Settings, phase: str) -> Measure:
-    """How many recommendations and searches of the phase were not answered with a 2xx."""
+    """How many recommendations and searches of the phase did not succeed."""
     return _failed(timeline, settings, "failed_reads", phase)
 
 
 def failed_writes(timeline: Timeline, settings: Settings, phase: str) -> Measure:
-    """How many events of the phase were not answered with a 2xx."""
+    """How many events of the phase did not succeed."""
     return _failed(timeline, settings, "failed_writes", phase)
 
 
@@ -53,10 +55,10 @@ def wilson(successes: int, total: int) -> tuple[float, float]:
 
 
 def _failed(timeline: Timeline, settings: Settings, name: str, phase: str) -> Measure:
-    asked = [r for r in _seen(timeline, phase) if r.op in _OPS[name]]
-    if not asked:
+    seen = _seen(timeline, phase) & timeline.requests.op.equals(*_OPS[name])
+    if not (asked := int(np.count_nonzero(seen))):
         return unknown(key(name, phase), f"No such request was recorded in the phase '{phase}'.")
-    failed = sum(not r.ok for r in asked)
+    failed = int(np.count_nonzero(seen & ~timeline.requests.ok))
     unseen = _unseen(timeline, _STREAMS[name], phase, settings)
     return Measure(
         name=key(name, phase),
@@ -65,22 +67,27 @@ def _failed(timeline: Timeline, settings: Settings, name: str, phase: str) -> Me
         resolution=1,
         possible=(failed, failed + unseen) if unseen else None,
         reason=_reason(unseen),
-        evidence={"requests": len(asked), "errors": _errors(asked)},
+        evidence={"requests": asked, "errors": _errors(timeline, seen)},
     )
 
 
-def _seen(timeline: Timeline, phase: str) -> list[Request]:
-    at = moments(timeline)
-    return [r for r in timeline.requests if r.error != "not_sent" and in_phase(r, phase, at)]
+def _seen(timeline: Timeline, phase: str) -> Flags:
+    return timeline.requests.sent & in_phase(timeline, phase)
 
 
 def _unseen(timeline: Timeline, streams: tuple[str, ...], phase: str, settings: Settings) -> int:
     return sum(unobserved(timeline, stream, phase, settings) for stream in streams)
 
 
-def _errors(asked: list[Request]) -> dict[str, int]:
-    """How many failed for which reason; an HTTP error by its status."""
-    kinds = Counter(f"http {r.status}" if r.status else r.error or "no answer" for r in asked if not r.ok)
+def _errors(timeline: Timeline, seen: Flags) -> dict[str, int]:
+    """How many failed for which reason; an HTTP error by its status, a wrong answer by what was wrong with it."""
+    failed = timeline.requests.where(seen & ~timeline.requests.ok)
+    pairs, counts = np.unique(np.stack([failed.status, failed.error.codes]), axis=1, return_counts=True)
+    kinds: Counter[str] = Counter()
+    for status, code, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        error = None if code < 0 else failed.error.names[code]
+        answered_wrongly = 200 <= status < 300 and error is not None
+        kinds[f"http {status}" if status and not answered_wrongly else error or "no answer"] += count
     return dict(sorted(kinds.items()))
 
 

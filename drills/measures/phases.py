@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from drills.record import Event, Request, Timeline
+import numpy as np
+
+from drills.measures.memo import remembered
+from drills.record import Event
+from drills.timeline import Flags, Ints, Requests, Timeline
 
 SECOND = 1_000_000_000
 
@@ -28,13 +31,14 @@ class Moments:
     end: int | None
 
 
+@remembered
 def moments(timeline: Timeline) -> Moments:
     """Find the moments of the trial that ``timeline`` holds (``Timeline.of_trial``)."""
     events = [e for e in timeline.events if e.trial is not None]
     injected = _first(events, "fault.injected")
     start = _first(events, "trial.started")
     return Moments(
-        start=start.t if start else min((r.t_scheduled for r in timeline.requests), default=None),
+        start=start.t if start else _first_of(timeline.requests.t_scheduled),
         begin=int(injected.data.get("t_begin", injected.t)) if injected else None,
         injected=_acknowledged(injected) if injected else None,
         healed=_healed(events),
@@ -42,17 +46,31 @@ def moments(timeline: Timeline) -> Moments:
     )
 
 
-def in_phase(request: Request, phase: str, at: Moments) -> bool:
-    """Whether ``request`` counts to ``phase``.
+@remembered
+def stream_of(timeline: Timeline, stream: str) -> Requests:
+    """The requests of one stream."""
+    return timeline.requests.where(timeline.requests.stream.equals(stream))
+
+
+@remembered
+def in_phase(timeline: Timeline, phase: str) -> Flags:
+    """Which of the timeline's requests count to ``phase``; see ``of_phase``. [n]"""
+    return of_phase(timeline.requests, phase, moments(timeline))
+
+
+def of_phase(requests: Requests, phase: str, at: Moments) -> Flags:
+    """Which ``requests`` count to ``phase``. [n]
 
     A request that was under way when the injection began belongs to ``during``: the fault may have hit it.
     """
-    if at.begin is None or request.t_done < at.begin:
-        return phase == "before"
+    begin = np.iinfo(np.int64).max if at.begin is None else at.begin
+    if phase == "before":
+        return np.asarray(requests.t_done < begin)
+    fault = requests.t_done >= begin
     if phase == "post_fault":
-        return True
-    healed = at.healed is not None and request.t_scheduled >= at.healed
-    return phase == ("after" if healed else "during")
+        return np.asarray(fault)
+    healed = np.iinfo(np.int64).max if at.healed is None else at.healed
+    return np.asarray(fault & ((requests.t_scheduled >= healed) == (phase == "after")))
 
 
 def span(phase: str, at: Moments) -> tuple[int, int] | None:
@@ -68,6 +86,7 @@ def span(phase: str, at: Moments) -> tuple[int, int] | None:
     return begin, healed if phase == "during" and healed is not None else at.end
 
 
+@remembered
 def milestones(timeline: Timeline) -> dict[str, float | None]:
     """Seconds from the acknowledged injection to each milestone; None where it was not observed."""
     at = moments(timeline)
@@ -78,10 +97,11 @@ def milestones(timeline: Timeline) -> dict[str, float | None]:
         return dict(found)
     since = at.begin
     later = [e for e in timeline.events if e.trial is not None and e.t >= since]
-    reads = [r for r in timeline.requests if r.stream == "probe_read"]
+    reads = stream_of(timeline, "probe_read")
+    broken = _broke(timeline.requests, since)
     times: dict[str, int | None] = {
         "injected": at.injected,
-        "first_error": min((r.t_done for r in timeline.requests if _broke(r, since)), default=None),
+        "first_error": _first_of(timeline.requests.t_done[broken]),
         "detected": _earliest(e for e in later if _marked_down(e)),
         "promoted": _earliest(e for e in later if e.kind == "store.promoted"),
         **_rerouting(reads, since, at.healed),
@@ -91,30 +111,32 @@ def milestones(timeline: Timeline) -> dict[str, float | None]:
     return {name: None if t is None else (t - at.injected) / SECOND for name, t in {**found, **times}.items()}
 
 
-def _rerouting(reads: list[Request], since: int, healed: int | None) -> dict[str, int | None]:
+def _rerouting(reads: Requests, since: int, healed: int | None) -> dict[str, int | None]:
     """When probe reads were first answered by another region, and after healing by the original one again."""
-    good = sorted((r for r in reads if r.ok and r.region is not None), key=lambda r: r.t_done)
-    usual = Counter(r.region for r in good if r.t_done < since).most_common(1)
+    good = reads.where(reads.ok & reads.region.known)
+    usual = good.region[good.t_done < since].counts()
     if not usual:
         return {}
-    home = usual[0][0]
-    away = next((r.t_done for r in good if r.t_scheduled >= since and r.region != home), None)
+    home = good.region.equals(max(usual, key=lambda region: usual[region]))
+    away = _first_of(good.t_done[(good.t_scheduled >= since) & ~home])
     if away is None or healed is None:
         return {"rerouted": away}
-    back = (r.t_done for r in good if r.t_scheduled >= max(away, healed) and r.region == home)
-    return {"rerouted": away, "failed_back": next(back, None)}
+    back = _first_of(good.t_done[(good.t_scheduled >= max(away, healed)) & home])
+    return {"rerouted": away, "failed_back": back}
 
 
-def _first_good(reads: list[Request], since: int) -> int | None:
+def _first_good(reads: Requests, since: int) -> int | None:
     """The first answer to a probe read that was due after the first failed one."""
-    broken = min((r.t_scheduled for r in reads if _broke(r, since)), default=None)
-    if broken is None:
-        return None
-    return min((r.t_done for r in reads if r.ok and r.t_scheduled > broken), default=None)
+    broken = _first_of(reads.t_scheduled[_broke(reads, since)])
+    return None if broken is None else _first_of(reads.t_done[reads.ok & (reads.t_scheduled > broken)])
 
 
-def _broke(request: Request, since: int) -> bool:
-    return not request.ok and request.error != "not_sent" and request.t_done >= since
+def _broke(requests: Requests, since: int) -> Flags:
+    return np.asarray(~requests.ok & requests.sent & (requests.t_done >= since))
+
+
+def _first_of(times: Ints) -> int | None:
+    return int(times.min()) if len(times) else None
 
 
 def _marked_down(event: Event) -> bool:
@@ -149,14 +171,15 @@ def _earliest(events: Iterable[Event]) -> int | None:
     return min((e.t for e in events), default=None)
 
 
-def _end(events: list[Event], requests: list[Request]) -> int | None:
+def _end(events: list[Event], requests: Requests) -> int | None:
     """When the clients stopped: ``load.stopped``, else ``trial.ended``, else the last probe that was due.
 
     The prober's own ``prober.stopped`` is more exact, and taken where it lies within 5 s before that.
     """
     stops = [e for e in events if e.kind == "load.stopped"] or [e for e in events if e.kind == "trial.ended"]
     if not stops:
-        return max((r.t_scheduled for r in requests if r.stream != "load"), default=None)
+        probes = requests.t_scheduled[~requests.stream.equals("load")]
+        return int(probes.max()) if len(probes) else None
     end = max(e.t for e in stops)
     prober = max((e.t for e in events if e.kind == "prober.stopped"), default=end)
     return prober if end - 5 * SECOND <= prober < end else end

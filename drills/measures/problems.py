@@ -6,8 +6,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from drills.measures.frozen import frozen
+from drills.measures.model import Settings
 from drills.measures.phases import fault_key
-from drills.record import Event, Timeline
+from drills.measures.schedule import PROBER_STREAMS
+from drills.naming import shown
+from drills.record import Event
+from drills.timeline import Timeline
 
 STOPS = ("abort", "interrupted")
 
@@ -21,13 +26,13 @@ class Problems:
     cut_short: bool
 
 
-def of_trial(timeline: Timeline) -> Problems:
+def of_trial(timeline: Timeline, settings: Settings | None = None) -> Problems:
     """The problems of the trial that ``timeline`` holds (``Timeline.of_trial``)."""
     events = _of_the_trial(timeline)
-    cut = tuple(_cut_short(events))
+    cut, settings = tuple(_cut_short(events)), settings or Settings()
     return Problems(
         invalid=tuple(dict.fromkeys(_invalid(events, timeline))),
-        doubts=tuple(dict.fromkeys((*cut, *_unhealed(events), *_unsteady(events)))),
+        doubts=tuple(dict.fromkeys((*cut, *_unhealed(events), *_unsteady(events), *frozen(timeline, settings)))),
         cut_short=bool(cut),
     )
 
@@ -85,7 +90,7 @@ def _invalid(events: list[Event], timeline: Timeline) -> Iterator[str]:
         elif effect.data.get("observed") is not True:
             seen = str(effect.data.get("evidence") or "nothing was seen of it").rstrip(".")
             yield f"The fault {_named(fault)} was injected but had no observable effect: {seen}."
-    if not any(r.stream in ("probe_read", "probe_write", "quality") for r in timeline.requests):
+    if not timeline.requests.stream.equals(*PROBER_STREAMS).any():
         yield "No probe was recorded, so nothing is known about what clients saw."
 
 
@@ -138,5 +143,5 @@ def _of_kind(events: Iterable[Event], kind: str) -> list[Event]:
 def _named(event: Event) -> str:
     """A fault with its arguments as a reader of the drill knows it: ``region_loss (region: primary)``."""
     arguments = event.data.get("arguments")
-    given = ", ".join(f"{k}: {v}" for k, v in arguments.items()) if isinstance(arguments, dict) else ""
+    given = shown(arguments) if isinstance(arguments, dict) else ""
     return f"{event.data.get('fault')} ({given})" if given else str(event.data.get("fault"))

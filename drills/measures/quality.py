@@ -2,49 +2,77 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
 from drills.measures.availability import Z_95
 from drills.measures.model import Measure, Settings, key, unknown
-from drills.measures.phases import in_phase, moments
-from drills.measures.schedule import unobserved
-from drills.record import Request, Timeline
+from drills.measures.phases import in_phase, stream_of
+from drills.measures.schedule import Floats, unobserved
+from drills.timeline import NONE, Chosen, Flags, Requests, Timeline
 
 STREAM = "quality"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One held-out user asked once: recall then and in the baseline, both hits / expected."""
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Held-out users asked once each; all columns [n].
 
-    user: str
-    recall: float
-    baseline: float
+    ``user`` numbers the users, ``recall`` is hits / expected then, ``baseline`` in the baseline (0 for a user that it
+    does not know); ``answered``: whether there was a list to count in, ``paired``: whether the baseline knows the user.
+    """
+
+    user: npt.NDArray[np.int64]
+    answered: Flags
+    paired: Flags
+    recall: Floats
+    baseline: Floats
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def where(self, rows: Chosen) -> Answers:
+        return Answers(self.user[rows], self.answered[rows], self.paired[rows], self.recall[rows], self.baseline[rows])
+
+
+def answers_of(requests: Requests, hits: dict[str, int]) -> Answers:
+    """The answers to quality requests beside the baseline's ``hits`` (question id -> hits)."""
+    names, user = users_of(requests)
+    known = np.array([hits.get(name, NONE) for name in names], dtype=np.int64)[user]
+    expected = np.where(requests.expected > 0, requests.expected, 1)
+    return Answers(
+        user=user,
+        answered=requests.ok & (requests.hits != NONE) & (requests.expected > 0),
+        paired=known != NONE,
+        recall=np.maximum(requests.hits, 0) / expected,
+        baseline=np.maximum(known, 0) / expected,
+    )
+
+
+def users_of(requests: Requests) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """The ids of the requests without repetition, and which of them each request has. [n]"""
+    coded = pc.fill_null(requests.ids, "").combine_chunks().dictionary_encode()
+    return coded.dictionary.to_pylist(), np.asarray(coded.indices.to_numpy(), np.int64)
 
 
 def baseline_hits(timeline: Timeline) -> dict[str, int]:
     """Question id ("q<i>") -> hits with nothing broken, from the last ``baseline.recorded``, if any."""
-    recorded = [e for e in timeline.events if e.kind == "baseline.recorded"]
-    hits = recorded[-1].data.get("quality") if recorded else None
+    hits = recorded_baseline(timeline).get("quality")
     return {str(user): int(count) for user, count in hits.items()} if isinstance(hits, dict) else {}
 
 
-def baseline_of(requests: list[Request], settings: Settings) -> dict[str, object]:
-    """What ``baseline.recorded`` holds, from the requests of a quality pass with nothing broken.
+def knows_right_answers(timeline: Timeline) -> bool:
+    """Whether an evaluation user has held-out items, as the baseline or an answer tells."""
+    return bool(baseline_hits(timeline)) or bool((timeline.requests.expected > 0).any())
 
-    ``{"measures": {"recall_at_20": ...}, "quality": {"q0": hits, ...}}``, without users who got no answer.
-    """
-    hits: dict[str, int] = {}
-    recalls: list[float] = []
-    for request in sorted((r for r in requests if r.stream == STREAM), key=lambda r: r.t_scheduled):
-        if request.id is not None and answered(request) and request.id not in hits:
-            hits[request.id] = request.hits or 0
-            recalls.append(paired(request, {}).recall)
-    recall = sum(recalls) / len(recalls) if recalls else None
-    return {"measures": {f"recall_at_{settings.quality_k}": recall}, "quality": hits}
+
+def recorded_baseline(timeline: Timeline) -> dict[str, object]:
+    """The data of the last ``baseline.recorded``; empty where there is none."""
+    return next((e.data for e in reversed(timeline.events) if e.kind == "baseline.recorded"), {})
 
 
 def recall(timeline: Timeline, settings: Settings, phase: str) -> Measure:
@@ -53,33 +81,32 @@ def recall(timeline: Timeline, settings: Settings, phase: str) -> Measure:
     Requests without an answer say nothing about quality (availability counts them). Unknown with fewer than
     ``min_users`` distinct users; without a baseline only the ratio is unknown.
     """
-    name, at = key(f"recall_at_{settings.quality_k}", phase), moments(timeline)
-    asked = [r for r in timeline.requests if r.stream == STREAM and in_phase(r, phase, at)]
-    hits = baseline_hits(timeline)
-    heard = [r for r in asked if answered(r) and (not hits or r.id in hits)]
-    users = {r.id for r in heard}
-    if len(users) < settings.min_users:
+    name, hits = key(f"recall_at_{settings.quality_k}", phase), baseline_hits(timeline)
+    chosen = in_phase(timeline, phase)[timeline.requests.stream.equals(STREAM)]
+    asked = answers_of(stream_of(timeline, STREAM).where(chosen), hits)
+    heard = asked.where(asked.answered & asked.paired if hits else asked.answered)
+    users = len(np.unique(heard.user))
+    if users < settings.min_users:
         return unknown(
             name,
-            f"Only {len(users)} held-out users were answered in the phase '{phase}', {settings.min_users} are needed.",
+            f"Only {users} held-out users were answered in the phase '{phase}', {settings.min_users} are needed.",
         )
-    answers = [paired(r, hits) for r in heard]
-    return _recall_measure(name, answers, len(asked), unobserved(timeline, STREAM, phase, settings), bool(hits))
+    return _recall_measure(name, heard, len(asked), unobserved(timeline, STREAM, phase, settings), bool(hits))
 
 
-def _recall_measure(name: str, answers: list[Answer], asked: int, unseen: int, with_baseline: bool) -> Measure:
-    count, got, was = len(answers), sum(a.recall for a in answers), sum(a.baseline for a in answers)
+def _recall_measure(name: str, answers: Answers, asked: int, unseen: int, with_baseline: bool) -> Measure:
+    count, got, was = len(answers), float(answers.recall.sum()), float(answers.baseline.sum())
     mean, baseline = got / count, was / count if with_baseline else None
-    error = _clustered_error(answers, lambda a: a.recall - mean, count)
+    error = clustered_error(answers.user, answers.recall - mean, count)
     evidence: dict[str, object] = {
         "requests": asked,
         "answered": count,
-        "users": len({a.user for a in answers}),
+        "users": len(np.unique(answers.user)),
         "standard_error": error,
     }
     if baseline:
         ratio = got / was
-        ratio_error = _clustered_error(answers, lambda a: a.recall - ratio * a.baseline, was)
+        ratio_error = clustered_error(answers.user, answers.recall - ratio * answers.baseline, was)
         evidence |= {
             "ratio": ratio,
             "ratio_standard_error": ratio_error,
@@ -106,24 +133,12 @@ def _with_unseen(got: float, was: float, count: int, unseen: int, baseline: floa
     return (min(low, baseline * got / (was + unseen)) if baseline else low), high
 
 
-def _clustered_error(answers: list[Answer], residual: Callable[[Answer], float], scale: float) -> float:
-    """The standard error of a ratio of sums over requests that come in clusters of one user each.
+def clustered_error(user: npt.NDArray[np.int64], residual: Floats, scale: float) -> float:
+    """The standard error of a ratio of sums over requests that come in clusters of one user each; 0 for one user.
 
     The linearised (Taylor) estimator: Cochran, Sampling Techniques, 6.3 and 9A.2.
     """
-    by_user: dict[str, float] = defaultdict(float)
-    for answer in answers:
-        by_user[answer.user] += residual(answer)
+    _, place = np.unique(user, return_inverse=True)
+    by_user = np.bincount(place, weights=residual)
     users = len(by_user)
-    return sqrt(users / (users - 1) * sum(r * r for r in by_user.values())) / scale
-
-
-def answered(request: Request) -> bool:
-    """Whether the request brought a list that could be held against the left-out items."""
-    return request.ok and request.hits is not None and bool(request.expected)
-
-
-def paired(request: Request, hits: dict[str, int]) -> Answer:
-    """The answer beside the baseline's; a user that the baseline does not know counts 0 there."""
-    expected = request.expected or 1
-    return Answer(request.id or "", (request.hits or 0) / expected, hits.get(request.id or "", 0) / expected)
+    return sqrt(users / (users - 1) * float((by_user**2).sum())) / scale if users > 1 else 0.0

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drills.timeline import Flags
 
 
-def windows_within(costs: Sequence[float], length: int, allowed: float) -> list[bool]:
+def windows_within(costs: npt.NDArray[Any], length: int, allowed: float) -> Flags:
     """For each full window of ``length`` consecutive costs: whether its sum is at most ``allowed``."""
-    sums = [0.0, *accumulate(costs)]
-    return [sums[end] - sums[end - length] <= allowed + 1e-9 for end in range(length, len(costs) + 1)]
+    sums = np.concatenate([[0.0], np.cumsum(costs, dtype=np.float64)])
+    return np.asarray(sums[length:] - sums[:-length] <= allowed + 1e-9)
 
 
-def sustained_from(good: Sequence[bool], windows: Sequence[bool]) -> int | None:
+def sustained_from(good: Flags, windows: Flags) -> int | None:
     """The first good probe from which on every full window holds, up to the last; None where there is none.
 
     ``windows[n]`` is about the window that starts with probe ``n``. Making a probe good, or a window hold,
     can only move the answer earlier.
     """
-    start = len(windows)
-    while start and windows[start - 1]:
-        start -= 1
-    return next((n for n in range(start, len(windows)) if good[n]), None)
+    broken = np.flatnonzero(~windows)
+    start = int(broken[-1]) + 1 if len(broken) else 0
+    found = np.flatnonzero(good[start : len(windows)])
+    return start + int(found[0]) if len(found) else None

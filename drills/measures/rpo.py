@@ -2,72 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import numpy as np
+
+from drills.measures.ledger import Ledger, ledger
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.phases import SECOND, moments
-from drills.measures.schedule import unobserved
-from drills.record import Timeline
+from drills.timeline import Flags, Timeline
 
 SAMPLE = 20
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """Writes against logs. ``acknowledged``: id -> when (ns) the first acknowledgement came."""
-
-    sent: frozenset[str]
-    acknowledged: dict[str, int]
-    counts: dict[str, dict[str, int]]
-    """Region -> id -> how often it stands in the region's log; only regions that were read to the end."""
-    unread: dict[str, str]
-    """Region -> why its log is not known."""
-    unseen: int
-    """Write probes whose fate nobody saw: each may have been acknowledged."""
-
-    def lost(self) -> dict[str, list[str]]:
-        """Region -> acknowledged ids missing from its log, oldest acknowledgement first."""
-        oldest = sorted(self.acknowledged, key=lambda id_: (self.acknowledged[id_], id_))
-        return {region: [id_ for id_ in oldest if id_ not in found] for region, found in self.counts.items()}
-
-    def uncertainty(self) -> str | None:
-        """One sentence about what is missing from the books; None where nothing is."""
-        if self.unread:
-            return "; ".join(f"The event log of {region} is not known: {why}" for region, why in self.unread.items())
-        if self.unseen:
-            return f"The fate of {self.unseen} write probes was not recorded."
-        return None
-
-
-def ledger(timeline: Timeline, settings: Settings) -> Ledger:
-    """Match the trial's writes with the regions' logs."""
-    acknowledged: dict[str, int] = {}
-    writes = [r for r in timeline.requests if r.op == "event" and r.id is not None and r.error != "not_sent"]
-    for write in writes:
-        if write.ok and write.id is not None:
-            acknowledged[write.id] = min(write.t_done, acknowledged.get(write.id, write.t_done))
-    counts: dict[str, dict[str, int]] = {}
-    unread: dict[str, str] = {}
-    for region in settings.regions:
-        rows = [row for row in timeline.readback if row.region == region]
-        why = _why_unread(timeline, region, len(rows))
-        if why:
-            unread[region] = why
-        else:
-            counts[region] = {row.id: row.count for row in rows}
-    unseen = sum(unobserved(timeline, "probe_write", phase, settings) for phase in ("before", "post_fault"))
-    return Ledger(frozenset(w.id for w in writes if w.id is not None), acknowledged, counts, unread, unseen)
 
 
 def rpo_events(timeline: Timeline, settings: Settings) -> Measure:
     """How many acknowledged events are missing from the log of at least one region after healing."""
     books = ledger(timeline, settings)
-    if not books.acknowledged:
-        return unknown("rpo_events", "No write was acknowledged, so there was nothing to lose.", **_evidence(books))
-    lost = len(_any_region(books.lost()))
-    return _counted("rpo_events", lost, books, _evidence(books))
+    evidence = _evidence(timeline, books)
+    if not settings.regions or not books.acknowledged.any():
+        return unknown("rpo_events", _why_nothing(settings), **evidence)
+    return _counted("rpo_events", _number(_any_region(books.lost(), books)), books, evidence)
 
 
 def rpo_s(timeline: Timeline, settings: Settings) -> Measure:
@@ -80,28 +33,55 @@ def rpo_s(timeline: Timeline, settings: Settings) -> Measure:
     books = ledger(timeline, settings)
     if injected is None:
         return unknown("rpo_s", "No fault was injected.")
-    if not books.acknowledged:
-        return unknown("rpo_s", "No write was acknowledged, so there was nothing to lose.")
-    lost = _any_region(books.lost())
-    distances = [abs(injected - books.acknowledged[id_]) / SECOND for id_ in lost]
+    if not settings.regions or not books.acknowledged.any():
+        return unknown("rpo_s", _why_nothing(settings))
+    when = books.acknowledged_at[_any_region(books.lost(), books)]
     evidence: dict[str, object] = {
-        "lost_before_fault": sum(books.acknowledged[id_] < injected for id_ in lost),
-        "lost_after_fault": sum(books.acknowledged[id_] >= injected for id_ in lost),
+        "lost_before_fault": _number(when < injected),
+        "lost_after_fault": _number(when >= injected),
+        "oldest_lost": _oldest_lost(timeline, books),
+        "replication": _replication(timeline),
     }
-    return _counted("rpo_s", max(distances, default=0.0), books, evidence)
+    farthest = int(np.abs(when - injected).max()) / SECOND if len(when) else 0.0
+    return _counted("rpo_s", farthest, books, evidence)
 
 
 def duplicated_events(timeline: Timeline, settings: Settings) -> Measure:
     """How many of the trial's events stand more than once in the log of a region."""
     books = ledger(timeline, settings)
-    if not books.sent:
+    if not settings.regions:
+        return unknown("duplicated_events", _why_nothing(settings))
+    if not len(books.ids):
         return unknown("duplicated_events", "No write was sent.")
-    twice = {
-        region: sorted(id_ for id_, count in found.items() if count > 1 and id_ in books.sent)
-        for region, found in books.counts.items()
+    twice = {region: log.count > 1 for region, log in books.logs.items()}
+    named = {region: sorted(books.names(np.flatnonzero(more)))[:SAMPLE] for region, more in twice.items()}
+    return _counted("duplicated_events", _number(_any_region(twice, books)), books, {"by_region": named})
+
+
+def stale_events(timeline: Timeline, settings: Settings) -> Measure:
+    """How many acknowledged events a region lacked at its first reading after healing and had at the last.
+
+    They were not lost, but whoever asked that region meanwhile did not find them. Unknown where the readings did not
+    note when they saw an event first.
+    """
+    name, books = "stale_events", ledger(timeline, settings)
+    if not settings.regions or not books.acknowledged.any():
+        return unknown(name, _why_nothing(settings))
+    late = {region: log.stale & books.acknowledged for region, log in books.logs.items() if log.stale is not None}
+    if books.logs.keys() - late.keys():
+        regions = " and ".join(sorted(books.logs.keys() - late.keys()))
+        return unknown(name, f"The readings of {regions} did not note when an event was seen first.")
+    evidence: dict[str, object] = {
+        "by_region": {region: _number(flags) for region, flags in late.items()},
+        "ids": {region: books.oldest(flags, SAMPLE) for region, flags in late.items()},
     }
-    evidence: dict[str, object] = {"by_region": {region: ids[:SAMPLE] for region, ids in twice.items()}}
-    return _counted("duplicated_events", len(_any_region(twice)), books, evidence)
+    return _counted(name, _number(_any_region(late, books)), books, evidence)
+
+
+def _why_nothing(settings: Settings) -> str:
+    if not settings.regions:
+        return "The service has no way to read its events back, so nobody knows which it kept."
+    return "No write was acknowledged, so there was nothing to lose."
 
 
 def _counted(name: str, known: float, books: Ledger, evidence: dict[str, object]) -> Measure:
@@ -113,45 +93,57 @@ def _counted(name: str, known: float, books: Ledger, evidence: dict[str, object]
     return Measure(name=name, value=known, unit=unit, resolution=None if unit == "s" else 1, evidence=evidence)
 
 
-def _why_unread(timeline: Timeline, region: str, rows: int) -> str | None:
-    """Why the log of ``region`` is not known to the end; None where it is."""
-    tries = [
-        e
-        for e in timeline.events
-        if e.trial is not None and e.kind in ("readback.failed", "readback.done") and e.data.get("region") == region
-    ]
-    last = max(tries, key=lambda e: e.t, default=None)
-    if last is None:
-        return "it was not read back after healing."
-    if last.kind == "readback.failed":
-        return f"reading it back failed ({last.data.get('why', 'no reason given')})."
-    found = last.data.get("found", rows)
-    return None if found == rows else f"{found} events were read back but {rows} are recorded."
+def _any_region(by_region: dict[str, Flags], books: Ledger) -> Flags:
+    """Which events are flagged in at least one region. [e]"""
+    return np.asarray(np.logical_or.reduce([np.zeros(len(books.ids), np.bool_), *by_region.values()]))
 
 
-def _any_region(by_region: dict[str, list[str]]) -> set[str]:
-    return {id_ for ids in by_region.values() for id_ in ids}
+def _number(flags: Flags) -> int:
+    return int(np.count_nonzero(flags))
 
 
-def _evidence(books: Ledger) -> dict[str, object]:
-    lost = books.lost()
-    present = {id_ for found in books.counts.values() for id_ in found}
-    everywhere = _any_region(lost).intersection(*(set(ids) for ids in lost.values())) if lost else set()
-    unexpected = sorted(_ours(present, books.sent) - books.sent)
+def _evidence(timeline: Timeline, books: Ledger) -> dict[str, object]:
+    lost, acknowledged = books.lost(), books.acknowledged
+    everywhere = np.logical_and.reduce(list(lost.values())) if lost else np.zeros(len(books.ids), np.bool_)
+    present = _any_region({region: log.count > 0 for region, log in books.logs.items()}, books)
+    unexpected = _ours({id_ for log in books.logs.values() for id_ in log.others}, books)
     return {
-        "acknowledged": len(books.acknowledged),
-        "sent": len(books.sent),
-        "regions_read": list(books.counts),
-        "lost_by_region": {region: len(ids) for region, ids in lost.items()},
-        "lost_everywhere": len(everywhere),
-        "lost_ids": {region: ids[:SAMPLE] for region, ids in lost.items()},
-        "recovered": len((books.sent - books.acknowledged.keys()) & present),
+        "acknowledged": _number(acknowledged),
+        "failed": _number(books.failed & ~acknowledged),
+        "indeterminate": _number(~books.failed & ~acknowledged),
+        "sent": len(books.ids),
+        "regions_read": list(books.logs),
+        "lost_by_region": {region: _number(flags) for region, flags in lost.items()},
+        "lost_everywhere": _number(everywhere),
+        "lost_ids": {region: books.oldest(flags, SAMPLE) for region, flags in lost.items()},
+        "oldest_lost": _oldest_lost(timeline, books),
+        "recovered": _number(present & ~acknowledged),
         "unexpected": len(unexpected),
         "unexpected_ids": unexpected[:SAMPLE],
+        "replication": _replication(timeline),
     }
 
 
-def _ours(ids: Iterable[str], sent: frozenset[str]) -> set[str]:
-    """Those of ``ids`` that begin like the events of this trial (everything up to the last hyphen)."""
-    prefixes = Counter(id_.rpartition("-")[0] for id_ in sent)
-    return {id_ for id_ in ids if id_.rpartition("-")[0] in prefixes}
+def _oldest_lost(timeline: Timeline, books: Ledger) -> dict[str, object] | None:
+    """The lost event that was acknowledged first, and its age at the fault (s; negative: it came after the fault)."""
+    lost, injected = _any_region(books.lost(), books), moments(timeline).injected
+    if not lost.any():
+        return None
+    when = int(books.acknowledged_at[lost].min())
+    age_s = None if injected is None else (injected - when) / SECOND
+    return {"id": books.oldest(lost, 1)[0], "age_s": age_s}
+
+
+def _replication(timeline: Timeline) -> object:
+    """How the store of the deployed target replicates, as it says itself; None where it does not."""
+    deployed = [e for e in timeline.events if e.kind == "target.deployed"]
+    return deployed[-1].data.get("replication") if deployed else None
+
+
+def _ours(ids: Iterable[str], books: Ledger) -> list[str]:
+    """Those of ``ids`` that begin like the events of this trial (everything up to the last hyphen), in order."""
+    strange = sorted(ids)
+    if not strange:
+        return []
+    prefixes = {id_.rpartition("-")[0] for id_ in books.ids.to_pylist()}
+    return [id_ for id_ in strange if id_.rpartition("-")[0] in prefixes]

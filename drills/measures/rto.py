@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import floor
 
+import numpy as np
+
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
-from drills.measures.phases import SECOND, moments
+from drills.measures.phases import SECOND, moments, stream_of
 from drills.measures.recovery import sustained_from, windows_within
-from drills.measures.schedule import FAILED, GOOD, SLOW, Grid, Slot, Stalls, grid, severity, slots
-from drills.record import Timeline
+from drills.measures.schedule import FAILED, GOOD, SLOW, Grid, Slots, Stalls, grid, readings, slots, stalls_of
+from drills.timeline import Ints, Timeline
 
 LEAST_PROBES = 10
 
@@ -34,9 +36,9 @@ def recovery_time(timeline: Timeline, settings: Settings, name: str, stream: str
     at, schedule = moments(timeline), grid(timeline, stream)
     if at.begin is None or at.injected is None or at.end is None:
         return unknown(name, "No fault was injected, so there is nothing to recover from.")
-    if schedule is None or not any(r.stream == stream for r in timeline.requests):
+    if schedule is None or not len(stream_of(timeline, stream)):
         return unknown(name, f"No {stream} request was recorded.")
-    stalls, last_due = Stalls(timeline, settings), at.end - round(settings.settle_s * SECOND)
+    stalls, last_due = stalls_of(timeline, settings), at.end - round(settings.settle_s * SECOND)
     before, since_begin, since_ack = (
         Probed(slots(timeline, stream, schedule, since, until), stalls, settings, schedule)
         for since, until in (
@@ -69,11 +71,11 @@ class Recovery:
         return 0.0 if self.at_once else max(0, self.moment - injected) / SECOND
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Probed:
     """A stretch of a stream's slots, judged by the best and by the worst reading that fit the record."""
 
-    slots: list[Slot]
+    slots: Slots
     stalls: Stalls
     settings: Settings
     grid: Grid
@@ -84,58 +86,55 @@ class Probed:
         return round(self.settings.window_s * SECOND / self.grid.interval)
 
     @cached_property
-    def readings(self) -> list[tuple[int, int]]:
-        return [severity(slot, self.stalls, self.settings) for slot in self.slots]
+    def readings(self) -> tuple[Ints, Ints]:
+        """The best and the worst of each slot."""
+        return readings(self.slots, self.stalls, self.settings)
 
     @cached_property
     def best(self) -> Recovery | None:
-        return self.recovery([best for best, _ in self.readings])
+        return self.recovery(self.readings[0])
 
     @cached_property
     def worst(self) -> Recovery | None:
-        return self.recovery([worst for _, worst in self.readings])
+        return self.recovery(self.readings[1])
 
     @cached_property
     def unseen(self) -> int:
         """Probes whose fate is not known for certain."""
-        return sum(best != worst for best, worst in self.readings)
+        best, worst = self.readings
+        return int(np.count_nonzero(best != worst))
 
     def until(self, end: int) -> Probed:
         """The slots whose answers had all come before ``end``."""
-        over = [slot for slot in self.slots if all(r.t_done < end for r in slot.requests)]
-        return Probed(over, self.stalls, self.settings, self.grid)
+        over = ~self.slots.any(self.slots.requests.t_done >= end)
+        return Probed(self.slots.where(over), self.stalls, self.settings, self.grid)
 
-    def recovery(self, readings: list[int]) -> Recovery | None:
+    def recovery(self, readings: Ints) -> Recovery | None:
         """When the recovery began by these readings; None where it did not."""
-        settings, good = self.settings, [reading == GOOD for reading in readings]
-        failures = [reading == FAILED for reading in readings]
-        enough = windows_within(failures, self.length, (1 - settings.success_ratio) * self.length)
-        prompt = windows_within([not g for g in good], self.length, (1 - settings.prompt_ratio) * self.length)
-        first = sustained_from(good, [a and b for a, b in zip(enough, prompt, strict=True)])
+        settings, good = self.settings, readings == GOOD
+        enough = windows_within(readings == FAILED, self.length, (1 - settings.success_ratio) * self.length)
+        prompt = windows_within(~good, self.length, (1 - settings.prompt_ratio) * self.length)
+        first = sustained_from(good, enough & prompt)
         if first is None:
             return None
-        after = [slot for slot, ok in zip(self.slots[first:], good[first:], strict=True) if ok]
+        after = np.flatnonzero(good[first:]) + first
         # An answer to an older probe, though late, shows too that the service is back.
-        since = self.slots[first].t
-        late = [r.t_done for slot in self.slots[:first] for r in slot.requests if r.ok and r.t_done >= since]
-        moment = min([*(recovered_at(slot, self.grid) for slot in after), *late])
+        since, requests = self.slots.t[first], self.slots.requests
+        late = requests.t_done[(self.slots.slot < first) & requests.ok & (requests.t_done >= since)]
+        moment = int(np.append(self.slots.recovered_at(self.grid)[after], late).min())
         return Recovery(
             at_once=first == 0,
             moment=moment,
-            answered=min([*(answered_at(slot) for slot in after), *late]),
+            answered=int(np.append(self.slots.answered_at[after], late).min()),
             dark=self._last_seen_dark(moment),
         )
 
     def _last_seen_dark(self, before: int) -> int:
         """When the last probe before ``before`` was sent that was not answered within an interval."""
-        interval = self.grid.interval
-        unanswered = (
-            r.t_sent
-            for slot in self.slots
-            for r in slot.requests
-            if r.t_sent <= before and not (r.ok and r.t_done - r.t_sent <= interval)
-        )
-        return max(unanswered, default=before)
+        requests = self.slots.requests
+        answered = requests.ok & (requests.t_done - requests.t_sent <= self.grid.interval)
+        unanswered = requests.t_sent[(requests.t_sent <= before) & ~answered]
+        return int(unanswered.max()) if len(unanswered) else before
 
     def answered_s(self, begin: int) -> float:
         """Seconds from ``begin`` until a recovery had certainly been seen; 0 where there was no outage."""
@@ -155,26 +154,12 @@ class Probed:
 
     def unsteady(self, what: str) -> str | None:
         """Why the service was not seen working; None where it was."""
-        bad, total = sum(worst == FAILED for _, worst in self.readings), len(self.slots)
+        bad, total = int(np.count_nonzero(self.readings[1] == FAILED)), len(self.slots)
         if total < LEAST_PROBES:
             return f"Only {total} {what} were probed before the fault, too few to know that they worked."
         if bad > (1 - self.settings.success_ratio) * total + 1e-9:
             return f"Before the fault {bad} of {total} probed {what} had failed, come late or gone unseen."
         return None
-
-
-def recovered_at(slot: Slot, schedule: Grid) -> int:
-    """When the service was back by this probe (ns): when it was due if it was answered before the next was.
-
-    Else when it was answered: a probe that a dark server holds and answers at its return was due long before.
-    """
-    answered = answered_at(slot)
-    return slot.t if answered - slot.t <= schedule.interval else answered
-
-
-def answered_at(slot: Slot) -> int:
-    """When the answer had come (ns); a slot without a record is hoped to have been answered at once."""
-    return min((r.t_done for r in slot.requests), default=slot.t)
 
 
 def _measure(name: str, what: str, probed: Probed, fault: tuple[int, float]) -> Measure:
@@ -189,7 +174,7 @@ def _measure(name: str, what: str, probed: Probed, fault: tuple[int, float]) -> 
     )
     best, worst, resolution = probed.best, probed.worst, probed.grid.interval_s
     if best is None:
-        seconds = (probed.slots[-1].t + probed.grid.interval - injected) / SECOND
+        seconds = (int(probed.slots.t[-1]) + probed.grid.interval - injected) / SECOND
         reason = f"The {what} had not recovered for good when the trial ended, {seconds:.2f} s after the fault."
         return replace(measure, value=seconds, censored=True, reason=reason)
     least = best.seconds_since(injected)
@@ -210,20 +195,20 @@ def _measure(name: str, what: str, probed: Probed, fault: tuple[int, float]) -> 
 
 
 def _evidence(probed: Probed, injected: int) -> dict[str, object]:
-    worst = [worst for _, worst in probed.readings]
-    failed = [slot.t for slot, reading in zip(probed.slots, worst, strict=True) if reading == FAILED]
+    best, worst = probed.readings
+    failed = probed.slots.t[worst == FAILED]
     return {
         "probes": len(probed.slots),
-        "failed": sum(best == FAILED for best, _ in probed.readings),
-        "slow": worst.count(SLOW),
+        "failed": int(np.count_nonzero(best == FAILED)),
+        "slow": int(np.count_nonzero(worst == SLOW)),
         "unobserved": probed.unseen,
-        "first_failed_s": (failed[0] - injected) / SECOND if failed else None,
-        "last_failed_s": (failed[-1] - injected) / SECOND if failed else None,
+        "first_failed_s": (int(failed[0]) - injected) / SECOND if len(failed) else None,
+        "last_failed_s": (int(failed[-1]) - injected) / SECOND if len(failed) else None,
     }
 
 
 def _tolerated(probed: Probed) -> str | None:
-    failed = sum(worst == FAILED for _, worst in probed.readings)
+    failed = int(np.count_nonzero(probed.readings[1] == FAILED))
     if probed.worst is not None and probed.worst.at_once and failed:
         return f"{failed} of {len(probed.slots)} probes failed, too few in any window to count as an outage."
     return None

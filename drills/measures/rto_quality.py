@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.phases import SECOND, moments
-from drills.measures.quality import STREAM, answered, baseline_hits, paired
+from drills.measures.quality import STREAM, Answers, answers_of, baseline_hits
 from drills.measures.recovery import sustained_from, windows_within
-from drills.measures.rto import recovered_at
-from drills.measures.schedule import Grid, Slot, grid, slots
-from drills.record import Timeline
+from drills.measures.schedule import Floats, Grid, Slots, grid, slots
+from drills.timeline import Flags, Timeline
 
 NAME = "rto_quality_s"
 
@@ -29,72 +31,73 @@ def rto_quality(timeline: Timeline, settings: Settings) -> Measure:
         return unknown(NAME, "No baseline of the quality was recorded.")
     if schedule is None:
         return unknown(NAME, "No quality request was recorded.")
-    earlier = [
-        slot
-        for slot in slots(timeline, STREAM, schedule, schedule.anchor, at.begin)
-        if all(r.t_done < at.begin for r in slot.requests)
-    ]
+    earlier = slots(timeline, STREAM, schedule, schedule.anchor, at.begin)
+    earlier = earlier.where(~earlier.any(earlier.requests.t_done >= at.begin))
     due = slots(timeline, STREAM, schedule, at.injected, at.end - round(settings.settle_s * SECOND))
     asked = Asked(due, hits, settings, schedule)
     trouble = asked.too_little() or Asked(earlier, hits, settings, schedule).unsteady()
     return unknown(NAME, trouble) if trouble else _measure(asked, at.injected)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
     """A stretch of quality slots beside the baseline's hits."""
 
-    slots: list[Slot]
+    slots: Slots
     hits: dict[str, int]
     settings: Settings
     grid: Grid
 
-    def surpluses(self) -> list[tuple[float, float]]:
-        """By how much each slot's recall exceeds the share of the baseline's: at most and at least."""
-        return [self._surplus(slot) for slot in self.slots]
+    @cached_property
+    def answers(self) -> Answers:
+        return answers_of(self.slots.requests, self.hits)
+
+    @cached_property
+    def surpluses(self) -> tuple[Floats, Floats]:
+        """By how much each slot's recall exceeds the share of the baseline's: at most and at least. [m] each"""
+        requests, known = self.slots.requests, np.flatnonzero(self.slots.requests.sent)
+        order = known[np.lexsort([c[known] for c in (requests.t_done, requests.t_scheduled, self.slots.slot)])]
+        place, first = np.unique(self.slots.slot[order], return_index=True)
+        asked = self.answers.where(order[first])
+        surplus = np.where(asked.answered, asked.recall, 0.0) - self.settings.quality_ratio * asked.baseline
+        most, least = np.full(len(self.slots), 1.0), np.full(len(self.slots), -self.settings.quality_ratio)
+        most[place] = least[place] = surplus
+        return most, least
+
+    @cached_property
+    def answered(self) -> Flags:
+        """Which slots brought a list that could be held against the left-out items. [m]"""
+        return self.slots.any(self.answers.answered)
 
     def too_little(self) -> str | None:
-        users = {r.id for slot in self.slots for r in slot.requests if answered(r) and r.id in self.hits}
+        users = len(np.unique(self.answers.user[self.answers.answered & self.answers.paired]))
         window, least = self.settings.quality_window, self.settings.min_users
-        if len(self.slots) >= window and len(users) >= least:
+        if len(self.slots) >= window and users >= least:
             return None
         return (
-            f"After the fault {len(users)} held-out users were answered in {len(self.slots)} requests; "
+            f"After the fault {users} held-out users were answered in {len(self.slots)} requests; "
             f"{least} and {window} are needed."
         )
 
     def unsteady(self) -> str | None:
-        if self.slots and sum(least for _, least in self.surpluses()) >= -1e-9:
+        if len(self.slots) and self.surpluses[1].sum() >= -1e-9:
             return None
         return "Before the fault the quality was not seen to be as good as in the baseline."
 
     def recovery_s(self, injected: int, *, hopeful: bool) -> float | None:
         """Seconds until the sustained return of quality; None where it did not return."""
-        surpluses = [most if hopeful else least for most, least in self.surpluses()]
-        good = [any(answered(r) for r in slot.requests) or (hopeful and not known(slot)) for slot in self.slots]
-        first = sustained_from(good, windows_within([-s for s in surpluses], self.settings.quality_window, 0.0))
+        good = self.answered | (hopeful & ~self.slots.known)
+        surpluses = self.surpluses[0 if hopeful else 1]
+        first = sustained_from(good, windows_within(-surpluses, self.settings.quality_window, 0.0))
         if first is None:
             return None
-        after = (slot for slot, ok in zip(self.slots[first:], good[first:], strict=True) if ok)
-        return 0.0 if first == 0 else max(0, min(recovered_at(s, self.grid) for s in after) - injected) / SECOND
-
-    def _surplus(self, slot: Slot) -> tuple[float, float]:
-        if not known(slot):
-            return 1.0, -self.settings.quality_ratio
-        request = slot.requests[0]
-        answer = paired(request, self.hits)
-        surplus = (answer.recall if answered(request) else 0.0) - self.settings.quality_ratio * answer.baseline
-        return surplus, surplus
-
-
-def known(slot: Slot) -> bool:
-    """Whether the fate of the slot's request was recorded."""
-    return any(r.error != "not_sent" for r in slot.requests)
+        moments = self.slots.recovered_at(self.grid)[first:][good[first:]]
+        return 0.0 if first == 0 else max(0, int(moments.min()) - injected) / SECOND
 
 
 def _measure(asked: Asked, injected: int) -> Measure:
     best, worst = asked.recovery_s(injected, hopeful=True), asked.recovery_s(injected, hopeful=False)
-    unseen, interval_s = sum(not known(slot) for slot in asked.slots), asked.grid.interval_s
+    unseen, interval_s = int(np.count_nonzero(~asked.slots.known)), asked.grid.interval_s
     measure = Measure(
         name=NAME,
         value=worst,
@@ -108,7 +111,7 @@ def _measure(asked: Asked, injected: int) -> Measure:
         },
     )
     if best is None:
-        end_s = (asked.slots[-1].t + asked.grid.interval - injected) / SECOND
+        end_s = (int(asked.slots.t[-1]) + asked.grid.interval - injected) / SECOND
         reason = f"Recommendations were not as good as before when the trial ended, {end_s:.2f} s after the fault."
         return replace(measure, value=end_s, censored=True, reason=reason)
     if worst is None:

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
+import numpy as np
 
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.schedule import unobserved
-from drills.record import Request, Timeline
+from drills.record import Request
+from drills.timeline import Flags, Ints, Requests, Timeline
+
+SAMPLE = 20
 
 
 def split_brain_events(timeline: Timeline, settings: Settings) -> Measure:
-    """How many acknowledgements of one region certainly followed one of another without a hand-over.
+    """How often a region took up acknowledging again after another one had, without a hand-over.
 
     An acknowledgement ``a`` of region X counts where X had acknowledged, then another region certainly did
     (the later request was sent after the earlier answer had come), then X did again with ``a``, and no
-    hand-over to X lies in between. Overlapping requests prove no order and are not counted.
+    hand-over to X lies in between. What X goes on to acknowledge after ``a`` counts no more until the other
+    region has again. Overlapping requests prove no order and are not counted.
     """
-    acks = [r for r in timeline.requests if r.op == "event" and r.ok]
-    placed = [r for r in acks if r.region is not None]
-    if not acks:
+    requests = timeline.requests
+    acks = requests.where(requests.op.equals("event") & requests.ok)
+    placed = acks.where(acks.region.known)
+    if not len(acks):
         return unknown("split_brain_events", "No write was acknowledged.")
-    returns = _unexplained(placed, _handovers(timeline))
+    returns = placed.where(_unexplained(placed, _handovers(timeline)))
     unseen = sum(unobserved(timeline, "probe_write", phase, settings) for phase in ("before", "post_fault"))
     unseen += len(acks) - len(placed)
     evidence: dict[str, object] = {
-        "acknowledged_by": dict(sorted(Counter(str(r.region) for r in placed).items())),
-        "interleaved_by": dict(sorted(Counter(str(r.region) for r in returns).items())),
-        "ids": [r.id for r in returns[:20]],
+        "acknowledged_by": placed.region.counts(),
+        "interleaved_by": returns.region.counts(),
+        "ids": [r.id for r in sorted(returns.where(_first_sent(returns)), key=_sending)[:SAMPLE]],
     }
     if unseen:
         return Measure(
@@ -41,35 +45,45 @@ def split_brain_events(timeline: Timeline, settings: Settings) -> Measure:
     return Measure(name="split_brain_events", value=len(returns), unit="events", resolution=1, evidence=evidence)
 
 
-def _unexplained(acks: list[Request], handovers: list[tuple[int, str | None]]) -> list[Request]:
-    """The acknowledgements that return to their region without a hand-over, in order of their sending."""
-    regions = {str(r.region) for r in acks}
-    by_done = {
-        region: sorted((r for r in acks if r.region == region), key=lambda r: (r.t_done, r.t_sent))
-        for region in regions
-    }
-    first_done = {region: rows[0].t_done for region, rows in by_done.items()}
-    done = {region: [r.t_done for r in rows] for region, rows in by_done.items()}
-    latest_sent = {region: _running_maximum([r.t_sent for r in rows]) for region, rows in by_done.items()}
-    found = []
-    for ack in sorted(acks, key=lambda r: (r.t_sent, r.t_done, r.id or "")):
-        for other in regions - {str(ack.region)}:
-            before = bisect_left(done[other], ack.t_sent)
-            if not before or first_done[str(ack.region)] >= latest_sent[other][before - 1]:
+def _unexplained(acks: Requests, handovers: list[tuple[int, str | None]]) -> Flags:
+    """Which acknowledgements return to their region without a hand-over. [n]"""
+    found = np.zeros(len(acks), np.bool_)
+    places = {region: np.flatnonzero(acks.region.equals(region)) for region in acks.region.counts()}
+    for own, returning in places.items():
+        first_done = int(acks.t_done[returning].min())
+        handed = np.sort(np.array([t for t, to in handovers if to in (None, own)], dtype=np.int64))
+        for other, theirs in places.items():
+            if other == own:
                 continue
-            since = latest_sent[other][before - 1]
-            if not any(since <= t <= ack.t_done and to in (None, ack.region) for t, to in handovers):
-                found.append(ack)
-                break
+            order = theirs[np.argsort(acks.t_done[theirs], kind="stable")]
+            # The latest certain moment of sending among what the other region had acknowledged by then.
+            latest = np.maximum.accumulate(acks.t_sent[order])
+            before = np.searchsorted(acks.t_done[order], acks.t_sent[returning], side="left")
+            since = latest[np.maximum(before, 1) - 1]
+            handed_over = np.searchsorted(handed, acks.t_done[returning], side="right") > np.searchsorted(handed, since)
+            taken_up = ~_goes_on(acks.t_sent[returning], acks.t_done[returning], since)
+            found[returning] |= (before > 0) & (first_done < since) & ~handed_over & taken_up
     return found
 
 
-def _running_maximum(values: list[int]) -> list[int]:
-    highest, result = values[0], []
-    for value in values:
-        highest = max(highest, value)
-        result.append(highest)
-    return result
+def _goes_on(sent: Ints, done: Ints, since: Ints) -> Flags:
+    """Whether the region had certainly acknowledged before each of its acknowledgements, but after ``since``. [n]"""
+    order = np.argsort(sent, kind="stable")
+    earliest_done = np.minimum.accumulate(done[order][::-1])[::-1]  # among those sent then or later
+    first_after = np.searchsorted(sent[order], since, side="right")
+    # One that was sent last of all has nobody after it: itself then, which never precedes itself.
+    return np.asarray(earliest_done[np.minimum(first_after, len(sent) - 1)] < sent)
+
+
+def _first_sent(acks: Requests) -> Flags:
+    """Those that can be among the first to be shown; only for them rows are made. [n]"""
+    if len(acks) <= SAMPLE:
+        return np.ones(len(acks), np.bool_)
+    return np.asarray(acks.t_sent <= np.partition(acks.t_sent, SAMPLE - 1)[SAMPLE - 1])
+
+
+def _sending(ack: Request) -> tuple[int, int, str]:
+    return ack.t_sent, ack.t_done, ack.id or ""
 
 
 def _handovers(timeline: Timeline) -> list[tuple[int, str | None]]:

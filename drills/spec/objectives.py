@@ -58,7 +58,7 @@ def bound_rule(measure: MeasureRule, bound: str) -> Number:
         return Number("times the baseline", above=0, at_most=1000)
     if measure.unit == "ratio":
         return Number("ratio", at_least=0, at_most=1)
-    return Number(measure.unit, at_least=0, whole=measure.unit not in ("s", "ms"))
+    return Number(measure.unit, at_least=0, whole=measure.unit in ("events", "requests"))
 
 
 def allowed_keys(measure: MeasureRule) -> list[str]:

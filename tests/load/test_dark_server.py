@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from drills import record
+from drills import record, timeline
 from drills.measures import measure_trial
+from drills.timeline import Timeline
 from tests.load.scripted_server import Manner, ScriptedServer
 
 DARK_S = 2.0
 INTERVAL_S = 1 / 50
 
 
-def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
+def drill(server: ScriptedServer, folder: Path) -> Timeline:
     """One trial in miniature: probes, a fault that is the darkness itself, and the timeline of it."""
     events = record.EventWriter(folder / "events.jsonl", trial=1)
     config = folder / "prober.json"
@@ -49,23 +50,23 @@ def drill(server: ScriptedServer, folder: Path) -> record.Timeline:
         prober.wait()
         events.close()
     record.write_requests(folder / "requests.parquet", [folder / "requests.part"])
-    return record.read(folder).of_trial(1)
+    return timeline.read(folder).of_trial(1)
 
 
-def exactly_dark(manner: Manner, folder: Path) -> tuple[record.Timeline, ScriptedServer]:
+def exactly_dark(manner: Manner, folder: Path) -> tuple[Timeline, ScriptedServer]:
     """Drill until the server was dark for 2.000 s: on a busy machine its own thread may be woken too late."""
     for attempt in range(5):
         (folder / str(attempt)).mkdir()
         with ScriptedServer(manner) as server:
-            timeline = drill(server, folder / str(attempt))
+            seen = drill(server, folder / str(attempt))
         if server.dark_to - server.dark_from < (DARK_S + 0.001) * 1e9:
-            return timeline, server
+            return seen, server
     raise AssertionError("this machine is too busy to keep a server dark for exactly 2.000 s")
 
 
-def lateness_at_the_return_s(timeline: record.Timeline, back: int) -> float:
+def lateness_at_the_return_s(seen: Timeline, back: int) -> float:
     """How far behind schedule the prober was at the server's return; 0 with a core to spare."""
-    around = [r for r in timeline.requests if abs(r.t_scheduled - back) < 50_000_000]
+    around = [r for r in seen.requests if abs(r.t_scheduled - back) < 50_000_000]
     late_s = max(r.t_sent - r.t_scheduled for r in around) / 1e9
     return late_s if late_s > 0.005 else 0.0
 

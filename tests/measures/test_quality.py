@@ -10,6 +10,7 @@ from drills.measures import Measure, Settings, baseline_of
 from drills.measures.quality import recall
 from drills.measures.rto_quality import rto_quality
 from drills.record import Request
+from drills.timeline import Requests
 from tests.measures.literal import INJECTED_S, event, quality, request, timeline, usual_events
 
 HITS = {f"q{user}": int(user % 2 == 0) for user in range(80)}
@@ -72,9 +73,12 @@ def test_missing_questions_open_a_range() -> None:
 def test_the_baseline_is_made_of_one_pass() -> None:
     asked = [request(n, stream="quality", id=f"q{n}", hits=n % 2, expected=1) for n in range(4)]
     asked.append(request(5, stream="quality", id="q4", status=503, error="http"))
-    assert baseline_of(asked, Settings()) == {
-        "measures": {"recall_at_20": 0.5},
-        "quality": {"q0": 0, "q1": 1, "q2": 0, "q3": 1},
+    found = baseline_of(Requests.of(asked), Settings())
+    assert found["quality"] == {"q0": 0, "q1": 1, "q2": 0, "q3": 1}
+    assert found["measures"] == {
+        "recall_at_20": 0.5,
+        "availability": 0.8,
+        "throughput_rps": pytest.approx(4 / 5.005),
     }
 
 
