@@ -27,8 +27,8 @@ def without_write(drill: dict[str, Any], port: int) -> None:
         del _recdr(drill)["objectives"][name]
 
 
-def without_doors(drill: dict[str, Any], port: int) -> None:
-    del _recdr(drill)["service"]["regions"]
+def with_one_door(drill: dict[str, Any], port: int) -> None:
+    del _recdr(drill)["service"]["regions"]["standby"]
 
 
 def without_check(drill: dict[str, Any], port: int) -> None:
@@ -110,7 +110,13 @@ CASES = [
     Case("Drips", "FAIL", READS, "until reads worked again", also=reads_back_late),
     Case("CutShort", "FAIL", READS, "until reads worked again", also=reads_back_late),
     Case("Flaps", "FAIL", {**READS, "rto_write_s": "FAIL"}, "until reads worked again", also=reads_back_late),
-    Case("Dead", "FAIL", {**READS, "rto_write_s": "FAIL"}, "until reads worked again", also=reads_back_late),
+    Case(
+        "Dead",
+        "FAIL",
+        {**READS, "rto_write_s": "FAIL", "availability": "FAIL"},
+        "until reads worked again",
+        also=reads_back_late,
+    ),
     Case(
         "SaysNo",
         "FAIL",
@@ -134,11 +140,11 @@ CASES = [
     Case("EndlessReadBack", "UNKNOWN", UNREAD, "no end of its log", also=nothing_was_read_back),
     Case("FailingReadBack", "UNKNOWN", UNREAD, "HTTP 500", also=nothing_was_read_back),
     Case("LyingHeader", "UNKNOWN", UNREAD, "primary answered", also=nothing_was_read_back),
-    Case("NoDoors", "UNKNOWN", UNREAD, "read back", "Honest", without_doors, nothing_was_read_back),
+    Case("OneDoor", "UNKNOWN", UNREAD, "read back", "Honest", with_one_door),
     Case("NoWrite", "PASS", {}, "All 3 objectives were met", "Honest", without_write, no_write_is_measured),
     Case("Unmoved", "UNKNOWN", {}, "no observable effect"),
     Case("UnmovedByClients", "UNKNOWN", {}, "no observable effect", "Unmoved", without_check),
-    Case("NeverBack", "UNKNOWN", {}, "not confirmed that the fault custom"),
+    Case("NeverBack", "UNKNOWN", UNREAD, "not confirmed that the fault custom"),
     Case("HangingHook", "UNKNOWN", {}, "did not end within 1 s", "Honest", with_a_hook_that_hangs),
 ]
 

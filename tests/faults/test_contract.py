@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 
 from drills.faults import FAULTS
 from drills.faults.base import Fault, arguments, wait_for
+from drills.naming import shown
 from drills.targets.local.target import LocalTarget
 from drills.targets.registry import TARGET_VARIABLE
 from drills.undo import RUN_VARIABLE, UndoLog, unhealed
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
+MARK = f"{tempfile.gettempdir()}/recdr-contract-{os.getpid()}"
+CHECK = {"command": ["test", "-e", MARK]}
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("region_loss", {"region": "primary"}),
     ("region_loss", {"region": "standby"}),
@@ -27,6 +31,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("partition", {"a": "primary", "b": "edge,standby"}),
     ("partition", {"a": "primary/node-1", "b": "primary/store"}),
     ("gpu_loss", {"node": "primary/node-1"}),
+    ("custom", {"inject": {"command": ["touch", MARK]}, "heal": {"command": ["rm", "-f", MARK]}, "check": CHECK}),
     ("noop", {}),
 ]
 
@@ -35,7 +40,7 @@ def test_every_fault_has_a_case() -> None:
     assert {name for name, _ in CASES} == set(FAULTS)
 
 
-@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{'-'.join(case[1].values())}".replace("/", "."))
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{shown(case[1])}".replace("/", "."))
 def fault(request: pytest.FixtureRequest) -> Fault:
     name, arguments = request.param
     return FAULTS[name](**arguments)

@@ -1,0 +1,193 @@
+"""The external target by itself: deploying, claiming, finding it again, and the fault that looks as clients do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from drills import spec
+from drills.errors import TargetError, UsageError
+from drills.faults.base import wait_for
+from drills.faults.custom import Custom, Doing
+from drills.spec import Hook, ServiceSettings
+from drills.system import identity
+from drills.targets import opening
+from drills.targets.base import ABILITIES
+from drills.targets.external import target as external
+from drills.targets.external.claim import claim
+from drills.targets.external.target import ExternalTarget
+from drills.targets.registry import attach
+from tests.external.services import COMMAND, drill_for, running
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with running("Honest") as found:
+        yield found
+
+
+def settings_for(port: int, folder: Path, **changes: object) -> ServiceSettings:
+    path = folder / "drill.yaml"
+    path.write_text(yaml.safe_dump(drill_for(port, "Shop")))
+    found = spec.load(path).service
+    assert found is not None
+    return dataclasses.replace(found, **changes)  # type: ignore[arg-type]
+
+
+def hook(*words: str) -> Hook:
+    return Hook(words, None, 5.0)
+
+
+def test_it_deploys_waits_and_is_found_again(port: int, tmp_path: Path) -> None:
+    target = ExternalTarget(settings_for(port, tmp_path, hooks={"deploy": hook("touch", "deployed")}), tmp_path)
+    deployed = target.deploy()
+    assert (tmp_path / "deployed").exists()
+    assert deployed.edge_url == f"http://127.0.0.1:{port}"
+    again = attach(target.reference)
+    assert isinstance(again, ExternalTarget)
+    assert again.settings == target.settings
+    assert again.place == target.place
+    assert again.deployment.doors == deployed.doors
+
+
+def test_its_reference_holds_no_secret(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "s3cret-of-the-shop")
+    settings = settings_for(port, tmp_path)
+    read = dataclasses.replace(settings.service.read, headers={"X-Token": "${env:SHOP_TOKEN}"})  # type: ignore[type-var]
+    target = ExternalTarget(
+        dataclasses.replace(settings, service=dataclasses.replace(settings.service, read=read)), tmp_path
+    )
+    target.deploy()
+    written = target.reference.read_text()
+    assert "${env:SHOP_TOKEN}" in written
+    assert "s3cret" not in written
+
+
+def test_what_does_not_become_healthy_is_torn_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "HEALTHY_TIMEOUT_S", 0.5)
+    told = {
+        "deploy": hook("true"),
+        "status": hook("sh", "-c", "echo no leader; exit 1"),
+        "teardown": hook("touch", "gone"),
+    }
+    target = ExternalTarget(settings_for(9, tmp_path, hooks=told), tmp_path)
+    with pytest.raises(TargetError, match=r"not healthy .*no leader"):
+        target.deploy()
+    assert (tmp_path / "gone").exists()
+
+
+def test_without_a_status_hook_a_read_through_the_edge_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "HEALTHY_TIMEOUT_S", 0.3)
+    with running("EmptyAfter") as port:
+        target = ExternalTarget(settings_for(port, tmp_path), tmp_path)
+        target.deploy()
+        Doing({"command": [*COMMAND, "lose", str(port)]})(target)
+        with pytest.raises(TargetError, match="a read through the edge"):
+            target.reset()
+
+
+def test_reset_fails_back_first(port: int, tmp_path: Path) -> None:
+    target = ExternalTarget(settings_for(port, tmp_path, hooks={"fail_back": hook("touch", "failed-back")}), tmp_path)
+    target.reset()
+    assert (tmp_path / "failed-back").exists()
+
+
+def test_one_drill_at_a_time_whatever_the_address_is_called() -> None:
+    with claim("http://localhost:8123"):
+        with pytest.raises(UsageError, match="another drill is running"), claim("HTTP://127.0.0.1:8123/"):
+            pass
+        with claim("http://localhost:8124"):
+            pass
+    with claim("http://127.0.0.1:8123"):
+        pass
+
+
+def test_identity_is_about_what_is_asked_not_where(tmp_path: Path) -> None:
+    one = settings_for(8123, tmp_path)
+    assert identity(one) == identity(settings_for(9123, tmp_path))
+    assert identity(one) != identity(dataclasses.replace(one, users=one.users[1:]))
+    assert identity(one).startswith("shop-")
+
+
+def fault_on(port: int, *, check: bool) -> Custom:
+    told = {what: Doing({"command": [*COMMAND, what, str(port)]}) for what in ("lose", "restore", "is-lost")}
+    return Custom(inject=told["lose"], heal=told["restore"], check=told["is-lost"] if check else None)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_fault_of_its_own_takes_effect_and_heals(port: int, tmp_path: Path, check: bool) -> None:
+    target, fault = ExternalTarget(settings_for(port, tmp_path), tmp_path), fault_on(port, check=check)
+    fault.look_first(target)
+    assert not fault.took_effect(target).observed
+    fault.inject(target)
+    effect = wait_for(lambda: fault.took_effect(target), 5.0)
+    assert effect.observed, effect.text
+    assert check or "primary" in effect.text or "failed" in effect.text
+    assert not fault.healed(target).observed
+    fault.heal(target)
+    assert wait_for(lambda: fault.healed(target), 5.0).observed
+    fault.heal(target)
+    assert not fault.took_effect(target).observed
+
+
+def test_a_reroute_alone_is_an_effect_to_clients(port: int, tmp_path: Path) -> None:
+    settings = settings_for(port, tmp_path, regions={})
+    target, fault = ExternalTarget(settings, tmp_path), fault_on(port, check=False)
+    fault.look_first(target)
+    fault.inject(target)
+    effect = wait_for(lambda: fault.took_effect(target), 5.0)
+    assert effect.observed
+    rerouted = wait_for(
+        lambda: found if "answered by standby" in (found := fault.took_effect(target)).text else effect, 3.0
+    )
+    assert rerouted.observed
+
+
+def test_a_fault_that_is_in_force_already_is_not_injected(port: int, tmp_path: Path) -> None:
+    target, fault = ExternalTarget(settings_for(port, tmp_path), tmp_path), fault_on(port, check=True)
+    fault.inject(target)
+    with pytest.raises(TargetError, match="in force before it was injected"):
+        fault.look_first(target)
+
+
+def test_a_check_that_cannot_be_run_confirms_nothing(port: int, tmp_path: Path) -> None:
+    target = ExternalTarget(settings_for(port, tmp_path), tmp_path)
+    nothing = Doing({"command": ["true"]})
+    fault = Custom(inject=nothing, heal=nothing, check=Doing({"command": ["./no-such-check"]}))
+    assert not fault.took_effect(target).observed
+    assert not fault.healed(target).observed
+
+
+def test_it_has_none_of_the_abilities_that_break_a_lab() -> None:
+    assert [kind.__name__ for kind in ABILITIES if issubclass(ExternalTarget, kind)] == []
+
+
+def drill_with(port: int, folder: Path, module: str, func: str, **arguments: str) -> spec.Drill:
+    drill = drill_for(port, "Shop")
+    provider = {"type": "python", "module": module, "func": func, "arguments": arguments}
+    drill["method"].insert(1, {"type": "action", "name": "another", "provider": provider})
+    path = folder / "another.yaml"
+    path.write_text(yaml.safe_dump(drill))
+    return spec.load(path)
+
+
+def test_a_fault_that_it_cannot_do_is_refused_with_the_alternative(tmp_path: Path) -> None:
+    drill = drill_with(8123, tmp_path, "drills.faults.region_loss", "inject", region="primary")
+    with pytest.raises(UsageError, match=r"region_loss needs .* RegionLosable.*drills\.faults\.custom"):
+        opening.check(drill, opening.Wanted())
+
+
+def test_a_hook_that_the_drill_does_not_have_is_refused(tmp_path: Path) -> None:
+    drill = drill_with(8123, tmp_path, "drills.faults.hooks", "promote", region="standby")
+    with pytest.raises(UsageError, match="no hook 'promote'"):
+        opening.check(drill, opening.Wanted())
+
+
+def test_options_of_a_lab_are_refused(tmp_path: Path) -> None:
+    drill = drill_with(8123, tmp_path, "drills.faults.noop", "inject")
+    with pytest.raises(UsageError, match="--ephemeral"):
+        opening.check(drill, opening.Wanted(ephemeral=True))
