@@ -5,26 +5,22 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import shutil
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from drills import baseline, experiment, judging, record, rundir
-from drills.errors import Interrupted, RecdrError, TargetError, UsageError
+from drills import baseline, calibration, experiment, judging, record, rundir
+from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
+from drills.interruption import ignore_signals, interruptible
 from drills.record import EventWriter, ReadBack
 from drills.rundir import RunDir
 from drills.spec import Drill
 from drills.system import EVALUATION_SEED, System, open_system
 from drills.targets import opening
 from drills.targets.opening import Wanted
-from drills.trial import Observer, Trial, run_baseline, run_trial
-
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from drills.trial import Observer, Trial, run_trial
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,8 @@ class Options:
     accelerator: str | None = None
     ephemeral: bool = False
     port: int = 0
+    baseline: str | None = None
+    require_baseline: bool = False
     command: tuple[str, ...] = field(default=())
 
 
@@ -53,23 +51,29 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []
     try:
-        with _interruptible(events):
+        with interruptible(
+            "everything that was broken has been healed", note=lambda name: events.write("interrupted", signal=name)
+        ):
             experiment.check(drill, run_dir.logs / "chaos-check.log")
             wanted = Wanted(options.accelerator, options.ephemeral, options.port)
             opening.check(drill, wanted)
-            with open_system(drill, run_dir.lab, wanted, observer.progress) as system:
-                first = Trial(run_dir, drill, system.target, system.audience, _seed(drill, options), observer)
-                trials = options.trials or drill.trials
+            admit = partial(baseline.check, drill, options=options)
+            with open_system(drill, run_dir.lab, wanted, observer.progress, admit) as system:
+                trials, seed = options.trials or drill.trials, _seed(drill, options)
+                first = Trial(run_dir, drill, system.target, system.audience, seed, observer, trials=trials)
+                first = dataclasses.replace(first, identity=system.identity)
                 rundir.write_meta(run_dir, _facts(first, system, trials, options))
                 try:
-                    _run_trials(first, trials, system, events, rows)
+                    _run_trials(first, options, events, rows)
                 finally:
-                    _ignore_signals()  # from here on everything is brought back, which must not be interrupted
+                    ignore_signals()  # from here on everything is brought back, which must not be interrupted
     except UsageError:
         shutil.rmtree(run_dir.path)
         raise
-    except RecdrError:
+    except RecdrError as error:
         _conclude(run_dir, rows)
+        if isinstance(error, TargetError):  # what it says to read has been moved
+            raise TargetError(str(error).replace(str(run_dir.lab / "logs"), str(run_dir.logs))) from error
         raise
     finally:
         events.close()
@@ -86,33 +90,22 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
         judging.judge_run(run_dir)
 
 
-def _run_trials(first: Trial, trials: int, system: System, events: EventWriter, rows: list[ReadBack]) -> None:
+def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[ReadBack]) -> None:
     """The baseline, then every trial, each from the same unbroken state; what is read back is added to ``rows``."""
     target, observer = first.target, first.observer
-    deployed = {"nodes": target.deployment.nodes, **target.deployment.about}
+    deployed = {
+        "edge_url": target.deployment.edge_url,
+        "nodes": target.deployment.nodes,
+        "replication": target.deployment.replication,
+        **target.deployment.about,
+    }
     observer.event(events.write("target.deployed", kind=target.kind, **deployed))
-    _take_baseline(first, system.identity, events)
-    for number in range(1, trials + 1):
+    baseline.take(first, events, options)
+    for number in range(1, first.trials + 1):
         rows += run_trial(dataclasses.replace(first, number=number))
-        if number < trials:
+        if number < first.trials:
             observer.progress("bringing everything back to where it was")
             target.reset()
-
-
-def _take_baseline(trial: Trial, identity: str, events: EventWriter) -> None:
-    """Use the recorded baseline of the same thing, or record one now and say so."""
-    key = baseline.fingerprint(trial.drill, identity)
-    found = baseline.load(home(), key)
-    new = found is None
-    if found is None:
-        trial.observer.progress("recording a baseline: nothing is broken yet")
-        run_baseline(trial)
-        found = {"recorded_in": trial.run.id, **judging.steady_measures(trial.drill, trial.clients().parts())}
-        if len(found["quality"]) < len(trial.audience.evaluation):
-            answered = f"{len(found['quality'])} of {len(trial.audience.evaluation)}"
-            raise TargetError(f"no baseline could be recorded: {answered} evaluation users were answered")
-        baseline.save(home(), key, found)
-    trial.observer.event(events.write("baseline.recorded", fingerprint=key, new=new, **found))
 
 
 def _seed(drill: Drill, options: Options) -> int:
@@ -131,6 +124,7 @@ def _facts(first: Trial, system: System, trials: int, options: Options) -> dict[
         **system.about,
         "seeds": {"run": first.seed, "evaluation_users": EVALUATION_SEED},
         "trials": trials,
+        "calibration": calibration.load(home()),
     }
 
 
@@ -148,28 +142,3 @@ def _keep_logs(run_dir: RunDir) -> None:
         for log in (run_dir.lab / "logs").glob("*.log"):
             log.rename(run_dir.logs / log.name)
         shutil.rmtree(run_dir.lab)
-
-
-def _ignore_signals() -> None:
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)
-
-
-@contextmanager
-def _interruptible(events: EventWriter) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into one exception, so that healing is ordinary unwinding."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        _ignore_signals()  # a second Ctrl-C must not interrupt the healing
-        name = signal.Signals(number).name
-        events.write("interrupted", signal=name)
-        raise Interrupted(f"interrupted by {name}; everything that was broken has been healed")
-
-    # What was ignored from the start (nohup) stays ignored.
-    heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

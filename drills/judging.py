@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import reports
 from drills import record, rundir, spec, timeline, verdict
-from drills.measures import Settings, baseline_of
+from drills.measures import Settings, knows_right_answers
 from drills.rundir import RunDir
 from drills.spec import Drill
-from drills.timeline import Requests
 
 
 def judge_run(run: RunDir) -> verdict.Verdict:
     """Judge the run by its record, write ``verdict.json``, and build the reports; raises UsageError for no run."""
-    meta = rundir.read_meta(run)
-    if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
-        record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
-    drill = spec.load(run.drill, recorded=True)
-    judged = verdict.judge(
-        timeline.read(run.path),
-        drill.objectives.values(),
-        run=meta["run"],
-        drill=drill.title,
-        trials=meta["trials"],
-        settings=settings_of(drill),
-    )
+    judged = judge_record(run)
     partial = run.verdict.with_suffix(".partial")
     partial.write_bytes(verdict.to_json(judged))
     partial.replace(run.verdict)
@@ -35,16 +21,43 @@ def judge_run(run: RunDir) -> verdict.Verdict:
     return judged
 
 
+def judge_record(run: RunDir) -> verdict.Verdict:
+    """The verdict on what was recorded, nothing written but a record not yet put together; UsageError for no run."""
+    meta = rundir.read_meta(run)
+    if not run.requests.exists() and run.parts.exists():  # killed before its record was put together
+        record.write_requests(run.requests, sorted(run.parts.glob("*.part")))
+    drill, seen = spec.load(run.drill, recorded=True), timeline.read(run.path)
+    settings = settings_of(drill)
+    if drill.service is not None:  # the file of right answers need not be there any more: the record says it
+        settings = replace(settings, held_out=knows_right_answers(seen))
+    return verdict.judge(
+        seen,
+        drill.objectives.values(),
+        run=meta["run"],
+        drill=drill.title,
+        trials=meta["trials"],
+        settings=settings,
+        judged_on=drill.judged_on,
+    )
+
+
 def settings_of(drill: Drill) -> Settings:
-    """The thresholds of the measures, with what the drill file says about recovery."""
-    recovery = drill.recovery
-    return Settings(window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s)
+    """The thresholds of the measures, with what the drill file says about recovery and about the service.
 
-
-def steady_measures(drill: Drill, parts: Iterable[Path], seconds: float | None = None) -> dict[str, Any]:
-    """What a baseline holds: the steady measures and every evaluation user's own hits and list.
-
-    ``seconds``: how long the clients were watched; None: as long as their requests tell.
+    Of a service that recdr did not deploy only that is measured which it can show; see ``measures.absent``.
     """
-    requests = Requests.of(request for part in parts for request in record.read_part(part))
-    return baseline_of(requests, settings_of(drill), seconds)
+    recovery, external = drill.recovery, drill.service
+    settings = Settings(
+        window_s=recovery.sustain_s, latency_bound_s=recovery.latency_bound_s, prompt_s=recovery.prompt_s
+    )
+    if external is None:
+        return settings
+    asked = external.service
+    read_back = asked.write is not None and asked.read_back is not None
+    return replace(
+        settings,
+        regions=settings.regions if read_back else (),
+        writes=asked.write is not None,
+        names_region=asked.region_header is not None or asked.region_json is not None,
+        personal=external.personal,
+    )

@@ -135,7 +135,7 @@ def write_meta(run: RunDir, facts: Mapping[str, Any]) -> None:
         "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "t_anchor_ns": time.monotonic_ns(),
         "versions": versions(),
-        "host": host(),
+        "host": host_facts(),
     }
     write_json(run.meta, {**known, **facts})
 
@@ -163,7 +163,7 @@ def sha256(path: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python, recdr and the packages that a run's figures may depend on."""
+    """The versions of Python and of the packages that a run's figures may depend on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -173,8 +173,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def host() -> dict[str, Any]:
-    """What tells one machine from another, as far as its speed goes."""
+def host_facts() -> dict[str, Any]:
+    """What kind of machine this is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "system": platform.system(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,19 +38,29 @@ class System:
 
 
 @contextmanager
-def open_system(drill: Drill, lab_dir: Path, wanted: Wanted, progress: Progress) -> Iterator[System]:
+def open_system(
+    drill: Drill, lab_dir: Path, wanted: Wanted, progress: Progress, admit: Callable[[str], None] = lambda _: None
+) -> Iterator[System]:
     """What the drill names, up and unbroken; afterwards what was deployed for it is gone, and the rest unbroken.
 
-    ``lab_dir`` lies in the run's directory. Raises UsageError, HostError or TargetError.
+    ``lab_dir`` lies in the run's directory. ``admit`` is told the identity before anything is deployed, and may raise.
+    Raises UsageError, HostError or TargetError.
     """
-    opened = _local(drill, lab_dir, wanted, progress) if drill.service is None else _external(drill, lab_dir, progress)
+    if drill.service is None:
+        opened = _local(drill, lab_dir, wanted, progress, admit)
+    else:
+        admit(identity(drill.service))
+        opened = _external(drill, lab_dir, progress)
     with opened as system:
         yield system
 
 
 @contextmanager
-def _local(drill: Drill, lab_dir: Path, wanted: Wanted, progress: Progress) -> Iterator[System]:
+def _local(
+    drill: Drill, lab_dir: Path, wanted: Wanted, progress: Progress, admit: Callable[[str], None]
+) -> Iterator[System]:
     bundle = Bundle.load(model.prepare(cache(), progress))
+    admit(bundle.version)
     audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
     about = {
         "version": bundle.version,

@@ -49,8 +49,8 @@ class Coded:
 
     def equals(self, *names: str) -> Flags:
         """Where the value is one of ``names``. [n]"""
-        wanted = [code for code, name in enumerate(self.names) if name in names]
-        return np.asarray(self.codes == wanted[0]) if len(wanted) == 1 else np.isin(self.codes, wanted)
+        wanted = np.array([name in names for name in (*self.names, None)])  # the last one is what NONE finds
+        return np.asarray(wanted[self.codes])
 
     def value(self, row: int) -> str | None:
         code = int(self.codes[row])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from drills import experiment, processes
+from drills import experiment, jitter, processes
 from drills.errors import TargetError
 from drills.guard import Guard
 from drills.healing import heal_open_faults
@@ -22,7 +21,7 @@ from drills.watch import Glance, Watch
 
 CLIENTS_UP_S = 30.0
 TICK_S = 0.2
-JITTER_S = 1.0
+BASELINE_S = 10.0
 
 
 class Observer(Protocol):
@@ -46,6 +45,15 @@ class Trial:
     seed: int
     observer: Observer
     number: int = 0
+    trials: int = 1
+    """How many are planned: the moments of their faults are spread over the target's longest period."""
+    identity: str = ""
+    """What is served: names the model or the data set, so that a baseline of another one is told apart."""
+
+    def jitter_s(self) -> float:
+        """How much later (s) than after ``settle_s`` this trial's method begins."""
+        period = jitter.period_s(self.target.deployment.about)
+        return jitter.jitter_s(self.seed, self.number, self.trials, len(self.drill.variants), period)
 
     def clients(self) -> Clients:
         """The client processes of this trial, not started yet."""
@@ -56,17 +64,16 @@ def run_trial(trial: Trial) -> list[ReadBack]:
     """Run one trial to its end and return what was read back; whatever happens, its faults are healed."""
     events = EventWriter(trial.run.events, trial.number)
     variant = trial.drill.variant_of(trial.number)
-    begin = events.write(
-        "trial.started", variant=variant.name if variant else None, planned=len(trial.drill.faults(variant))
-    ).t
+    delay, planned = trial.jitter_s(), len(trial.drill.faults(variant))
+    name = variant.name if variant else None
+    begin = events.write("trial.started", variant=name, planned=planned, jitter_s=round(delay, 6)).t
     clients = trial.clients()
     watch = Watch.on(clients.parts(), trial.run.events)
     try:
         clients.start()
         _wait_for_clients(clients)
         events.write("load.started", rates=clients.rates)
-        pause = trial.drill.settle_s + random.Random(f"{trial.seed}/{trial.number}").uniform(0, JITTER_S)  # noqa: S311
-        _follow(trial, watch, clients, pause)
+        _follow(trial, watch, clients, trial.drill.settle_s + delay)
         _run_experiment(trial, watch, clients, events)
         _follow(trial, watch, clients, trial.drill.tail_s)
     finally:
@@ -82,22 +89,40 @@ def run_trial(trial: Trial) -> list[ReadBack]:
     return rows
 
 
-def run_baseline(trial: Trial) -> None:
+@dataclass(frozen=True)
+class Steadily:
+    """The stretch of a baseline in which all clients were there, in ns."""
+
+    since: int
+    until: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.until - self.since) / 1e9
+
+
+def run_baseline(trial: Trial) -> Steadily:
     """Run the clients alone until every evaluation user was asked once, at least ``settle_s``; nothing is broken."""
     clients = trial.clients()
     watch = Watch.on(clients.parts(), trial.run.events)
     try:
         clients.start()
         _wait_for_clients(clients)
-        _follow(trial, watch, clients, baseline_seconds(trial.drill))
+        since, seconds = time.monotonic_ns(), baseline_seconds(trial.drill, trial.audience, clients.rates["quality"])
+        while (passed := (time.monotonic_ns() - since) / 1e9) < seconds:
+            trial.observer.progress("recording a baseline: nothing is broken yet", passed, seconds)
+            _look(trial, watch, clients)
+            time.sleep(min(TICK_S, seconds - passed))
+        return Steadily(since, since + round(seconds * 1e9))
     finally:
         clients.stop()
         watch.close()
 
 
-def baseline_seconds(drill: Drill) -> float:
-    """How long a baseline takes: one whole pass over the evaluation users."""
-    return max(drill.settle_s, drill.probes.evaluation_users / drill.probes.quality_per_s + 1.0)
+def baseline_seconds(drill: Drill, audience: Audience, quality_per_s: float) -> float:
+    """How long a baseline takes: one whole pass over the evaluation users, or 10 s where none are asked."""
+    once = len(audience.evaluation) / quality_per_s + 1.0 if quality_per_s > 0 else BASELINE_S
+    return max(drill.settle_s, once)
 
 
 def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventWriter) -> None:

@@ -10,11 +10,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from enum import StrEnum
-from statistics import median
+from typing import Any
 
-from drills import errors
-from drills.measures import Measure, Settings, absent, definition, key, measure_trial, milestones, problems
+from drills import errors, over_trials
+from drills.measures import Measure, Settings, absent, definition, key, measure_trial, milestones, modelled, problems
+from drills.outcome import Judged, Outcome, rank, worst_of
 from drills.spec import Objective
 from drills.timeline import Timeline
 
@@ -23,44 +23,28 @@ _BOUNDS = ("min", "max", "min_ratio", "max_ratio")
 _DIGITS = 6
 
 
-class Outcome(StrEnum):
-    """What can be said about a run, a trial, or a measure."""
-
-    PASS = "PASS"  # noqa: S105 - the word of a verdict, no password
-    FAIL = "FAIL"
-    UNKNOWN = "UNKNOWN"
-
-
-_RANK = {Outcome.PASS: 0, None: 0, Outcome.UNKNOWN: 1, Outcome.FAIL: 2}
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A measure with its objective; ``outcome`` None where no objective asks for it."""
-
-    measure: Measure
-    objective: Objective | None = None
-    outcome: Outcome | None = None
-    reason: str | None = None
-    """Why the outcome is not PASS, as one sentence."""
-
-
 @dataclass(frozen=True)
 class TrialVerdict:
     """The judgement of one trial."""
 
     trial: int
     variant: str | None
+    valid: bool
+    """Whether the trial asked the drill's question: its faults were in force and seen to be."""
+    clear: bool
+    """Whether nothing about it is in doubt; one that is not leaves the run UNKNOWN at best."""
     outcome: Outcome
     reasons: tuple[str, ...]
     faults: list[dict[str, object]]
     phases: dict[str, float | None]
+    modelled: dict[str, dict[str, Any]]
+    """The latest each phase may be by the configuration, with the timers that add up to it (``modelled.py``)."""
     measures: dict[str, Judged]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement of a run; ``measures`` are the worst over its trials."""
+    """The judgement of a run; ``measures`` are those of its worst trial, or the median one if ``judged_on`` says so."""
 
     outcome: Outcome
     reasons: tuple[str, ...]
@@ -68,7 +52,9 @@ class Verdict:
     drill: str
     trials: tuple[TrialVerdict, ...]
     measures: dict[str, Judged]
-    over_trials: dict[str, list[float | None]]
+    judged_on: str = "worst"
+    baseline: dict[str, object] | None = None
+    """Which baseline the run was held against; None where none was recorded."""
 
     @property
     def exit_code(self) -> int:
@@ -85,8 +71,13 @@ def judge(
     drill: str,
     trials: int = 1,
     settings: Settings | None = None,
+    judged_on: str = "worst",
 ) -> Verdict:
-    """Judge a run by its whole timeline: ``trials`` is how many were planned, ``drill`` the drill's title."""
+    """Judge a run by its whole timeline.
+
+    ``trials`` is how many were planned, ``drill`` the drill's title, ``judged_on`` the trial that the objectives are
+    held against: the ``worst`` or the ``median`` one.
+    """
     settings, wanted = settings or Settings(), {key(o.measure, o.phase): o for o in objectives}
     numbers = sorted({e.trial for e in timeline.events if e.trial is not None and e.kind == "trial.started"})
     judged = tuple(judge_trial(timeline.of_trial(n), wanted, settings, n) for n in numbers)
@@ -96,20 +87,40 @@ def judge(
         reasons.append(f"Only {len(judged)} of {trials} planned trials were started.")
     if not wanted:
         reasons.append("The drill states no objective, so there is nothing to judge.")
-    outcomes = [t.outcome for t in judged] + [Outcome.UNKNOWN] * bool(reasons)
-    outcome = max(outcomes, key=_RANK.__getitem__, default=Outcome.UNKNOWN)
-    names = list(judged[0].measures) if judged else list(wanted)
-    values = {name: [t.measures[name].measure.value for t in judged] for name in names}
-    worst = {name: _worst([t.measures[name] for t in judged]) for name in names} if judged else {}
+    measures = _over_trials(judged, trials, judged_on)
+    outcome = worst_of([*_outcomes(judged, measures, judged_on), *[Outcome.UNKNOWN] * bool(reasons)])
+    told = _told_of_median if judged_on == "median" else _told
     return Verdict(
         outcome=outcome,
-        reasons=tuple(dict.fromkeys([*_told(judged, outcome, len(wanted)), *reasons])),
+        reasons=tuple(dict.fromkeys([*told(judged, measures, outcome), *reasons])),
         run=run,
         drill=drill,
         trials=judged,
-        measures=worst,
-        over_trials=values,
+        measures=measures,
+        judged_on=judged_on,
+        baseline=_baseline(timeline),
     )
+
+
+def _over_trials(trials: Sequence[TrialVerdict], planned: int, judged_on: str) -> dict[str, Judged]:
+    """Each measure of the trial that counts: the worst, or the median one."""
+    found: dict[str, Judged] = {}
+    for name in trials[0].measures if trials else ():
+        if judged_on == "median":
+            of_all = [
+                t.measures[name] if t.valid else over_trials.not_counted(t.measures[name], t.reasons[0]) for t in trials
+            ]
+            found[name] = over_trials.median(of_all, planned)
+        else:
+            found[name] = over_trials.worst([t.measures[name] for t in trials])
+    return found
+
+
+def _outcomes(trials: Sequence[TrialVerdict], measures: Mapping[str, Judged], judged_on: str) -> list[Outcome]:
+    if judged_on != "median":
+        return [trial.outcome for trial in trials]
+    asked = [judged.outcome for judged in measures.values() if judged.outcome is not None]
+    return [*asked, *[Outcome.UNKNOWN for trial in trials if not trial.clear]]
 
 
 def judge_trial(
@@ -128,18 +139,22 @@ def judge_trial(
         judged[name] = judge_measure(missing, objectives[name], cut_short=found.cut_short)
     outcomes = [j.outcome for j in judged.values() if j.outcome is not None]
     doubts = [Outcome.UNKNOWN] * bool(found.doubts)
-    outcome = max([*outcomes, *doubts], key=_RANK.__getitem__, default=Outcome.UNKNOWN)
+    outcome = worst_of([*outcomes, *doubts])
     if found.invalid:
         outcome = Outcome.UNKNOWN
     failed = [j.reason for j in judged.values() if j.outcome is Outcome.FAIL and j.reason]
     unclear = [j.reason for j in judged.values() if j.outcome is Outcome.UNKNOWN and j.reason]
+    phases = _phases(timeline, measures)
     return TrialVerdict(
         trial=trial,
         variant=_variant(timeline),
+        valid=not found.invalid,
+        clear=not (found.invalid or found.doubts or unclear or not outcomes),
         outcome=outcome,
         reasons=(*found.invalid, *failed, *found.doubts, *unclear),
         faults=problems.faults(timeline),
-        phases=_phases(timeline, measures),
+        phases=phases,
+        modelled=modelled.of_trial(timeline.events, phases, _answer_s(measures)),
         measures=judged,
     )
 
@@ -152,7 +167,7 @@ def judge_measure(measure: Measure, objective: Objective | None, *, cut_short: b
     if objective is None:
         return Judged(measure)
     met = [_meets(bound, limit, measure, cut_short=cut_short) for bound, limit in _bounds(objective)]
-    outcome = max(met, key=_RANK.__getitem__, default=Outcome.UNKNOWN)
+    outcome = worst_of(met)
     known = definition(objective.measure)
     if outcome is Outcome.FAIL and cut_short and not (known and known.only_grows):
         outcome = Outcome.UNKNOWN
@@ -229,36 +244,46 @@ def _number(value: float | None) -> str:
     return "nothing" if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def _told(trials: Sequence[TrialVerdict], outcome: Outcome, objectives: int) -> list[str]:
+def _told(trials: Sequence[TrialVerdict], measures: Mapping[str, Judged], outcome: Outcome) -> list[str]:
     """The reasons of a run: each sentence of its trials once, the worst trials first."""
     if outcome is Outcome.PASS:
         where = f" in each of {len(trials)} trials" if len(trials) > 1 else ""
-        return [f"All {objectives} objectives were met{where}."]
+        return [f"All {_asked(measures)} objectives were met{where}."]
+    return _sentences([trial for trial in trials if trial.outcome is not Outcome.PASS], len(trials))
+
+
+def _told_of_median(trials: Sequence[TrialVerdict], measures: Mapping[str, Judged], outcome: Outcome) -> list[str]:
+    """The reasons of a run that is judged on its median trial; what only a minority violated is told too."""
+    count, told = len(trials), []
+    if outcome is Outcome.PASS:
+        told.append(f"All {_asked(measures)} objectives were met by the median of {count} trials.")
+    for name, judged in measures.items():
+        failed = [str(t.trial) for t in trials if t.valid and t.measures[name].outcome is Outcome.FAIL]
+        if judged.outcome is Outcome.FAIL:
+            told.append(f"{len(failed)} of {count} trials, median: {judged.reason}")
+        elif failed:
+            told.append(f"{name} was violated in trial {', '.join(failed)}: {len(failed)} of {count}, fewer than half.")
+    return told + _sentences([trial for trial in trials if not trial.clear], count)
+
+
+def _asked(measures: Mapping[str, Judged]) -> int:
+    return sum(judged.objective is not None for judged in measures.values())
+
+
+def _sentences(trials: Sequence[TrialVerdict], count: int) -> list[str]:
     told: dict[str, list[int]] = {}
-    for trial in sorted(trials, key=lambda t: -_RANK[t.outcome]):
-        if trial.outcome is not Outcome.PASS:
-            for reason in trial.reasons:
-                told.setdefault(reason, []).append(trial.trial)
-    if len(trials) == 1:
+    for trial in sorted(trials, key=lambda t: -rank(t.outcome)):
+        for reason in trial.reasons:
+            told.setdefault(reason, []).append(trial.trial)
+    if count == 1:
         return list(told)
     return [f"Trial {', '.join(map(str, numbers))}: {reason}" for reason, numbers in told.items()]
 
 
-def _worst(judged: Sequence[Judged]) -> Judged:
-    """The worst of a measure over trials: a violation before an unknown, an unknown before any figure."""
-    known = definition(judged[0].measure.name.partition("@")[0])
-    sign = -1 if known and known.higher_is_better else 1
-
-    def badness(entry: Judged) -> tuple[int, bool, bool, float]:
-        value = entry.measure.value
-        return (
-            _RANK[entry.outcome],
-            value is None and entry.outcome is not Outcome.FAIL,
-            entry.measure.censored,
-            0.0 if value is None else sign * value,
-        )
-
-    return max(judged, key=badness)
+def _baseline(timeline: Timeline) -> dict[str, object] | None:
+    told = [event.data for event in timeline.events if event.kind == "baseline.recorded"]
+    names = ("id", "recorded_in", "new", "same_host", "host_differences")
+    return {name: told[-1][name] for name in names if name in told[-1]} if told else None
 
 
 def _variant(timeline: Timeline) -> str | None:
@@ -279,6 +304,12 @@ def _phases(timeline: Timeline, measures: Mapping[str, Measure]) -> dict[str, fl
     return {**milestones(timeline), **recovered}
 
 
+def _answer_s(measures: Mapping[str, Measure]) -> float:
+    """How long a read took with nothing broken (p99); 0 where that was not observed."""
+    quiet = measures.get("p99_ms@before")
+    return 0.0 if quiet is None or quiet.value is None else quiet.value / 1_000
+
+
 def to_document(verdict: Verdict) -> dict[str, object]:
     """``verdict.json`` as plain values: no wall-clock time, no path, nothing of the machine."""
     several = len(verdict.trials) > 1
@@ -288,20 +319,24 @@ def to_document(verdict: Verdict) -> dict[str, object]:
         "reasons": list(verdict.reasons),
         "run": verdict.run,
         "drill": verdict.drill,
+        "judged_on": verdict.judged_on,
+        "baseline": verdict.baseline,
         "trials": [
             {
                 "trial": t.trial,
                 "variant": t.variant,
+                "valid": t.valid,
                 "outcome": str(t.outcome),
                 "reasons": list(t.reasons),
                 "faults": t.faults,
                 "phases": t.phases,
+                "modelled": t.modelled,
                 "measures": {name: _entry(judged) for name, judged in t.measures.items()},
             }
             for t in verdict.trials
         ],
         "measures": {
-            name: _entry(judged) | (_spread(verdict.over_trials[name]) if several else {})
+            name: _entry(judged) | (_spread(verdict, name) if several else {})
             for name, judged in verdict.measures.items()
         },
     }
@@ -350,13 +385,5 @@ def _objective(objective: Objective) -> dict[str, object]:
     return {name: value for name, value in stated if value is not None}
 
 
-def _spread(values: Sequence[float | None]) -> dict[str, object]:
-    """A measure over several trials: every value in the trials' order, their median and range."""
-    known = [v for v in values if v is not None]
-    return {
-        "over_trials": {
-            "values": list(values),
-            "median": median(known) if known else None,
-            "range": [min(known), max(known)] if known else None,
-        }
-    }
+def _spread(verdict: Verdict, name: str) -> dict[str, object]:
+    return {"over_trials": over_trials.spread([trial.measures[name].measure for trial in verdict.trials])}

@@ -32,6 +32,7 @@ from recsvc.requests import (
 from recsvc.resp import Link, ReplyError, StoreUnavailable
 from recsvc.search import SearchIndex
 from recsvc.state import Event, read_history, read_log
+from recsvc.timers import TIMERS
 from recsvc.watch import Watch
 from recsvc.writer import IdReused, NotAcknowledged, QueueFull, Writer
 
@@ -218,7 +219,7 @@ class Api:
         del request
         if not self._parts.watch.store_ready():
             raise not_now("not-ready", "The region's store does not answer or is loading.", **self.state())
-        return Answer(ENCODE(self.state()))
+        return Answer(ENCODE({**self.state(), "timers": TIMERS}))
 
     async def readyz_write(self, request: Request) -> Answer:
         """200 when an event posted now would be acknowledged. Asked often, so it touches nothing."""

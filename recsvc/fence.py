@@ -32,14 +32,18 @@ sent, and each of A's confirmations ends 100 ms before that moment. Should the w
 and confirm A again, A waits out rule 1 while B's last word expires.
 
 Why an acknowledged event is not lost when the other region takes over. A promotion needs o_down at its
-leader: s_down at the witness (quorum 1), or at both regional Sentinels (quorum 2). The first ends the
-witness's confirmation of A before the promotion, the second that of A's own Sentinel (rule 2; a Sentinel that
-is behind cannot have marked us down, it does not know us as master). Rule 3 covers a failover forced at the
-witness: B leaves A's replica list only after the witness has begun, so no word asked later confirms A (force none
-before a replica that came back has confirmed something: until then A still goes by older words). What
-no rule can cover are two losses in a row (the replica is cut off, A rightly goes on alone, then A dies), and
-a Sentinel's memory of another's "down", kept for 5 s: both can promote a store that misses what A
-acknowledged alone. Nor does it cover failovers forced at a regional Sentinel: force them at the witness.
+leader: s_down at the witness (quorum 1) or, at a regional Sentinel (quorum 3), its own s_down together with
+the word "down" of both others, the witness among them. The first ends the witness's confirmation of A before
+the promotion. The second needs that the witness marked A down itself. (With quorum 2 two regional opinions
+were enough, one of them remembered: a split once had the standby promoted that way and lost 181 events that
+A had rightly acknowledged alone. The price of 3: without the witness nobody is promoted.) Rule 2 is a second
+lock on the same door: A also stops when its own Sentinel no longer confirms it. Rule 3 covers a failover
+forced at the witness: B leaves A's replica list only after the witness has begun, so no word asked later
+confirms A (force none before a replica that came back has confirmed something: until then A still goes by
+older words). What no rule can cover are two losses in a row: the replica is cut off, A rightly goes on alone,
+then A dies; or all three Sentinels see A down, A comes back alone, and within the 5 s for which a Sentinel
+remembers another's "down" a regional one promotes B all the same. Nor does it cover failovers forced at a
+regional Sentinel: force them at the witness.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from reports import facts, html, junit, markdown
+from reports import html, junit, markdown, reading
 
 
 def build(run_dir: Path) -> dict[str, Path]:
@@ -18,7 +18,7 @@ def build(run_dir: Path) -> dict[str, Path]:
     Whatever of the run is missing or unreadable is named in the reports; only an unwritable directory raises
     (``OSError``). Each file is replaced whole or not at all.
     """
-    read = facts.read(run_dir)
+    read = reading.read(run_dir)
     texts = {
         "report.html": html.render(read),
         "junit.xml": junit.render(read),

@@ -1,30 +1,33 @@
-"""A run directory read into one plain structure that all three reports are made from.
-
-Nothing here fails on a run that failed: what is missing or damaged becomes a sentence in ``Facts.missing``.
-"""
+"""What a run was, as one plain structure that all three reports are made from."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
-import numpy as np
-import pyarrow as pa
-import yaml
-
-from drills import record
 from drills.record import Event
-from reports import cleaning, happenings, series, writes
+from reports import cleaning, writes
 from reports.happenings import Clock, FaultUse, Mark, Sighting
+from reports.phases import Phase
 from reports.series import Requests
 
-_T = TypeVar("_T")
-_READABLE_SCHEMA = 1
+
+@dataclass(frozen=True)
+class OverTrials:
+    """One measure over all trials. ``interval`` holds the median with ``confidence``; an open end is None.
+
+    Trials without a value stay in ``values`` as None. ``note`` says why there is no interval.
+    """
+
+    values: tuple[float | None, ...]
+    censored: tuple[bool, ...]
+    median: float | None
+    median_censored: bool
+    worst: float | None
+    range: tuple[float, float] | None
+    interval: tuple[float | None, float | None] | None
+    confidence: float | None
+    note: str
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,7 @@ class Measured:
     outcome: str
     reason: str
     evidence: dict[str, Any]
-    median: float | None = None
-    over_trials: tuple[float, float] | None = None
+    over_trials: OverTrials | None = None
 
     @property
     def base(self) -> str:
@@ -72,6 +74,7 @@ class Trial:
     clock: Clock
     requests: Requests
     marks: list[Mark]
+    phases: list[Phase]
     sightings: list[Sighting]
     writes: writes.Account
     journal: list[Activity]
@@ -115,6 +118,9 @@ class Facts:
     meta: dict[str, Any]
     baseline: dict[str, Any]
     deployed: dict[str, Any]
+    service: dict[str, Any]
+    """The drill's own description of a service that recdr did not deploy; {} for one that it did."""
+    judged_on: str
     stopped: str
     missing: list[str] = field(default_factory=list)
 
@@ -126,6 +132,12 @@ class Facts:
     def others(self) -> list[Measured]:
         """Measures of the whole time after the fault that nothing was asked of."""
         return [m for m in self.measures if not m.objective and m.name == m.base]
+
+    @property
+    def replication(self) -> str:
+        """How the stores replicate; empty where nobody said."""
+        topology = cleaning.mapping(self.meta.get("topology"))
+        return cleaning.text(self.deployed.get("replication") or topology.get("replication"))
 
     @property
     def model(self) -> dict[str, Any]:
@@ -143,237 +155,3 @@ class Facts:
     @property
     def simulated(self) -> list[FaultUse]:
         return [use for use in self.faults if use.kind.lower().startswith("simulat")]
-
-
-def read(run_dir: Path) -> Facts:
-    """Read what there is of the run. Raises nothing for missing or damaged files."""
-    missing: list[str] = []
-    meta = _json(run_dir / "meta.json", "versions, host, seeds and the model are not known", missing)
-    verdict = _json(run_dir / "verdict.json", "the run was not judged", missing)
-    _check_schema(meta, missing)
-    events = _events(run_dir / "events.jsonl", missing)
-    requests = _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", missing) or _no_requests()
-    found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
-    drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
-    about = cleaning.mapping(meta.get("drill"))
-    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests)))
-    said = verdict.get("drill")
-    return Facts(
-        run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
-        title=cleaning.text(
-            about.get("title") or drill.get("title") or (said if isinstance(said, str) else "") or "Drill"
-        ),
-        file=cleaning.text(about.get("file") or "drill.yaml"),
-        drill_sha256=cleaning.text(about.get("sha256") or hashlib.sha256(drill_yaml.encode()).hexdigest()),
-        drill_yaml=drill_yaml,
-        outcome=cleaning.outcome(verdict.get("outcome")),
-        judged=bool(verdict),
-        reasons=[cleaning.text(reason) for reason in cleaning.sequence(verdict.get("reasons"))],
-        measures=_measures(verdict.get("measures")),
-        trials=trials,
-        faults=happenings.fault_uses(events),
-        meta=meta,
-        baseline=cleaning.tree(_data(events, "baseline.recorded")),
-        deployed=cleaning.tree(_data(events, "target.deployed")),
-        stopped=_stopped(events),
-        missing=missing,
-    )
-
-
-def _json(path: Path, so: str, missing: list[str]) -> dict[str, Any]:
-    """The JSON object in ``path`` with all its strings cleaned; {} and a sentence where there is none."""
-    try:
-        parsed = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        missing.append(f"{path.name} is missing: {so}.")
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        missing.append(f"{path.name} cannot be read ({cleaning.text(error)}): {so}.")
-        return {}
-    if not isinstance(parsed, dict):
-        missing.append(f"{path.name} does not hold a JSON object: {so}.")
-        return {}
-    return cleaning.mapping(cleaning.tree(parsed))
-
-
-def _check_schema(meta: dict[str, Any], missing: list[str]) -> None:
-    version = cleaning.number(meta.get("schema_version"))
-    if version is not None and version > _READABLE_SCHEMA:
-        missing.append(f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: more may be in it.")
-
-
-def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[str]) -> _T | None:
-    try:
-        return reader(path)
-    except FileNotFoundError:
-        missing.append(f"{path.name} is missing: {so}.")
-    except (OSError, pa.ArrowException) as error:
-        missing.append(f"{path.name} cannot be read ({cleaning.text(error)}): {so}.")
-    return None
-
-
-def _no_requests() -> Requests:
-    ints, flags, floats = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.float64)
-    ids = pa.chunked_array([], type=pa.string())
-    return Requests(ints, ints, ints, flags, flags, flags, flags, ints, floats, floats, ids, ())
-
-
-def _events(path: Path, missing: list[str]) -> list[Event]:
-    """All readable events in time order."""
-    if not path.exists():
-        missing.append(f"{path.name} is missing: no fault, phase or evidence can be shown.")
-        return []
-    decoder = msgspec.json.Decoder(Event)
-    events, broken = [], 0
-    for line in record.lines(path):
-        try:
-            event = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            broken += 1
-            continue
-        if 0 <= event.t < 2**62:
-            events.append(event)
-        else:
-            broken += 1
-    if broken:
-        missing.append(f"{broken} line{'s' * (broken > 1)} of {path.name} cannot be read.")
-    return sorted(events, key=lambda event: event.t)
-
-
-def _drill(path: Path, missing: list[str]) -> tuple[str, dict[str, Any]]:
-    try:
-        raw = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        missing.append(f"{path.name} is missing: what was to be done is not known.")
-        return "", {}
-    try:
-        parsed = yaml.safe_load(raw)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        missing.append(f"{path.name} is not valid YAML.")
-        return raw, {}
-    return raw, cleaning.mapping(parsed)
-
-
-def _data(events: list[Event], kind: str) -> dict[str, Any]:
-    return next((event.data for event in events if event.kind == kind), {})
-
-
-def _stopped(events: list[Event]) -> str:
-    """One sentence on why the run ended early; empty where it did not."""
-    for event in events:
-        if event.kind == "interrupted":
-            return f"The run was interrupted ({cleaning.text(event.data.get('signal') or 'by a signal')})."
-        if event.kind == "abort":
-            return f"The run was aborted: {cleaning.text(event.data.get('reason') or 'no reason was recorded')}."
-    return ""
-
-
-def _measures(raw: object) -> list[Measured]:
-    return [_measure(name, cleaning.mapping(m)) for name, m in cleaning.mapping(raw).items()]
-
-
-def _measure(name: str, raw: dict[str, Any]) -> Measured:
-    over = cleaning.mapping(raw.get("over_trials"))
-    return Measured(
-        name=name,
-        value=cleaning.number(raw.get("value")),
-        unit=cleaning.text(raw.get("unit")),
-        resolution=cleaning.number(raw.get("resolution")),
-        interval=_range(raw.get("interval")),
-        possible=_range(raw.get("possible")),
-        censored=raw.get("censored") is True,
-        objective=cleaning.mapping(raw.get("objective")),
-        baseline=cleaning.number(raw.get("baseline")),
-        outcome=cleaning.outcome(raw.get("outcome")) if raw.get("objective") or raw.get("outcome") else "",
-        reason=cleaning.text(raw.get("reason")),
-        evidence=cleaning.mapping(raw.get("evidence")),
-        median=cleaning.number(over.get("median")),
-        over_trials=_range(over.get("range")),
-    )
-
-
-def _range(raw: object) -> tuple[float, float] | None:
-    ends = [end for end in map(cleaning.number, cleaning.sequence(raw)) if end is not None]
-    return (ends[0], ends[1]) if len(ends) == 2 else None
-
-
-@dataclass(frozen=True)
-class _Record:
-    """What was recorded of the whole run; ``ever_sent`` are the ids of all its events."""
-
-    run_dir: Path
-    verdict: dict[str, Any]
-    events: list[Event]
-    requests: Requests
-    found: writes.Found
-    ever_sent: set[str]
-
-
-def _trials(run: _Record) -> list[Trial]:
-    """Every trial that was judged or left any trace."""
-    judged = {
-        trial["trial"]: trial
-        for trial in map(cleaning.mapping, cleaning.sequence(run.verdict.get("trials")))
-        if isinstance(trial.get("trial"), int)
-    }
-    traces = {e.trial for e in run.events if e.trial is not None}
-    traces |= {int(number) for number in np.unique(run.requests.trial)}
-    numbers = sorted({*judged, *traces})
-    # With one trial, what its own part of the verdict leaves out is what the run's says.
-    shared = run.verdict if len(numbers) == 1 else {}
-    return [_trial(number, run, {**shared, **judged.get(number, {})}) for number in numbers]
-
-
-def _trial(number: int, run: _Record, judged: dict[str, Any]) -> Trial:
-    own = [event for event in run.events if event.trial == number]
-    mine = run.requests.of_trial(number)
-    at = happenings.clock(own, mine)
-    measures = _measures(judged.get("measures"))
-    journal = _journal(run.run_dir, number)
-    return Trial(
-        number=number,
-        variant=cleaning.text(judged.get("variant") or _data(own, "trial.started").get("variant")),
-        outcome=cleaning.outcome(judged.get("outcome")),
-        reasons=[cleaning.text(r) for r in cleaning.sequence(judged.get("reasons"))],
-        measures=measures,
-        clock=at,
-        requests=mine,
-        marks=happenings.marks(own, at, cleaning.mapping(judged.get("phases"))),
-        sightings=happenings.sightings(own, at),
-        writes=writes.account(mine, run.found.get(number, {}), *_read_back(own), run.ever_sent),
-        journal=_activities(journal),
-        journal_status=cleaning.text(journal.get("status")),
-        events=own,
-    )
-
-
-def _read_back(events: list[Event]) -> tuple[set[str], dict[str, str]]:
-    done = {cleaning.text(e.data.get("region")) for e in events if e.kind == "readback.done"}
-    failed = {
-        cleaning.text(e.data.get("region")): cleaning.text(e.data.get("why") or "no reason was recorded")
-        for e in events
-        if e.kind == "readback.failed"
-    }
-    return done, failed
-
-
-def _journal(run_dir: Path, number: int) -> dict[str, Any]:
-    """Chaos Toolkit's journal of the trial: ``journal.json`` of the first, else ``journal-N.json``."""
-    path = run_dir / ("journal.json" if number == 1 else f"journal-{number}.json")
-    return _json(path, "", []) if path.exists() else {}
-
-
-def _activities(journal: dict[str, Any]) -> list[Activity]:
-    runs = [cleaning.mapping(r) for part in ("run", "rollbacks") for r in cleaning.sequence(journal.get(part))]
-    out = []
-    for run in runs:
-        activity = cleaning.mapping(run.get("activity"))
-        out.append(
-            Activity(
-                name=cleaning.text(activity.get("name")),
-                kind=cleaning.text(activity.get("type")),
-                status=cleaning.text(run.get("status")),
-                seconds=cleaning.number(run.get("duration")),
-            )
-        )
-    return out

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from drills.naming import shown
 from drills.record import Event
 from reports import cleaning
 from reports.series import NS, Requests
@@ -214,7 +215,7 @@ def _fault_use(data: dict[str, Any]) -> FaultUse:
     kind = raw if isinstance(raw, str) else said.get("kind") or said.get("level") or said.get("name") or "not stated"
     return FaultUse(
         fault=cleaning.text(data.get("fault") or "not named"),
-        arguments=_fields(cleaning.mapping(data.get("arguments"))),
+        arguments=cleaning.text(shown(cleaning.mapping(data.get("arguments")))),
         kind=cleaning.text(kind),
         certifies=_listed(said.get("certifies")),
         does_not_certify=_listed(said.get("does_not_certify") or said.get("not_certified") or said.get("excludes")),

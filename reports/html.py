@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from reports import charts, cleaning, series, wording
+from reports import charts, cleaning, grounds, phases, series, wording
 from reports.charts import Drawing
 from reports.facts import Facts, Measured, Trial
 from reports.happenings import Mark
@@ -98,11 +98,15 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["w"] = wording
+    environment.globals |= {"w": wording, "ph": phases, "g": grounds}
     environment.filters["events"] = _event_rows
     environment.filters["steps"] = _steps
     environment.filters["by_phase"] = _by_phase
     environment.filters["rows"] = _rows
+    environment.filters["judged_trial"] = _judged_trial
+    environment.filters["first_note"] = _first_note
+    environment.filters["overlap_regions"] = _overlap_regions
+    environment.filters["raw_given"] = lambda rows: any(x and wording.raw(x) for row in rows for x in row.phases)
     environment.filters["json_document"] = Markup  # what charts.embeddable made
     return environment
 
@@ -163,6 +167,23 @@ def _by_phase(trial: Trial) -> list[ByPhase]:
     return [ByPhase(name, [trial.measure(f"{name}@{phase}") for phase in _PHASES]) for name in names]
 
 
+def _judged_trial(m: Measured, trials: list[Trial]) -> int | None:
+    """The trial whose figure an objective was held against: the first that has the verdict's; None without one."""
+    if not m.objective:
+        return None
+    same = (t.number for t in trials if (x := t.measure(m.name)) and (x.value, x.outcome) == (m.value, m.outcome))
+    return next(same, None)
+
+
+def _first_note(measures: list[Measured]) -> str:
+    """Why there is no interval, where one measure says so."""
+    return next((m.over_trials.note for m in measures if m.over_trials and m.over_trials.note), "")
+
+
+def _overlap_regions(found: list[grounds.Overlap]) -> list[str]:
+    return sorted({name for o in found for name in o.by_region}, key=lambda name: (name != "primary", name))
+
+
 def _rows(data: dict[str, Any], prefix: str = "") -> list[Row]:
     """Nested settings as flat lines, ``a.b`` for what lies in ``a``."""
     out = []
@@ -196,13 +217,20 @@ def _environment_rows(facts: Facts) -> dict[str, list[Row]]:
         "Versions": meta.get("versions"),
     }
     groups = {name: _rows(value if isinstance(value, dict) else {name.lower(): value}) for name, value in parts.items()}
-    deployed = {k: v for k, v in facts.deployed.items() if k not in {"model", "data_source", "synthetic"}}
+    deployed = {k: v for k, v in facts.deployed.items() if k not in {"model", "data_source", "synthetic", "timers"}}
     groups["Deployed"] = _rows(deployed)
-    recorded = facts.baseline.get("recorded_in")
-    groups["Baseline"] = _rows(
-        {"recorded in": "this run" if recorded == meta.get("run") else recorded} if recorded else {}
-    )
+    groups["Timers of the configuration"] = _timers(cleaning.mapping(facts.deployed.get("timers")))
+    groups["Service"] = _rows(cleaning.mapping(meta.get("service")))
     return {name: rows for name, rows in groups.items() if rows}
+
+
+def _timers(raw: dict[str, Any]) -> list[Row]:
+    """Each timer with its unit; what does not end in ``_s`` is a count."""
+    timed = {cleaning.text(name): value for name, raw_ in raw.items() if (value := cleaning.number(raw_)) is not None}
+    return [
+        Row(name.removesuffix("_s").replace("_", " "), f"{value:g}{' s' if name.endswith('_s') else ''}")
+        for name, value in timed.items()
+    ]
 
 
 def _reproduce(facts: Facts) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from reports import cleaning, wording
+from reports import cleaning, grounds, phases, wording
 from reports.facts import Facts, Measured, Trial
 
 
@@ -57,6 +57,15 @@ def _properties(suite: ET.Element, facts: Facts) -> None:
     }
     for m in facts.measures:
         rows[f"measure.{m.name}"] = wording.measured(m)
+        if raw := wording.raw(m):
+            rows[f"measure.{m.name}.raw"] = raw
+    for trial in facts.trials:
+        for p in trial.phases:
+            bound = "" if p.bound_s is None else f", at most {p.bound_s:.2f} s by the configuration ({p.dominating})"
+            rows[f"trial.{trial.number}.phase.{p.name}"] = f"{phases.took(p)}{bound}: {phases.held_against(p)}"
+    rows |= {f"baseline.{name.lower()}": value for name, value in grounds.baseline(facts)[:4]}
+    rows["calibration"] = grounds.calibrated(facts)
+    rows |= {f"absent.{number}": f"{what}: {why}" for number, (what, why) in enumerate(grounds.absent(facts), 1)}
     for name, value in rows.items():
         ET.SubElement(properties, "property", name=name, value=value)
 

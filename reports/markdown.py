@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reports import wording
+from reports import grounds, phases, wording
 from reports.facts import Facts, Measured
 
 _ICONS = {"PASS": "✅", "FAIL": "❌", "UNKNOWN": "❔", "": ""}
@@ -27,6 +27,7 @@ def render(facts: Facts) -> str:
         rest = len(facts.reasons) - _MOST_REASONS
         lines += [f"- and {rest} more, in the report"] if rest > 0 else []
         lines.append("")
+    lines += _grounds(facts)
     trials = wording.count(len(facts.trials), "trial")
     lines.append(f"{trials} · run {_escape(facts.run)} · the full report is `report.html` in the run's directory.")
     return "\n".join(lines) + "\n"
@@ -50,12 +51,29 @@ def _table(objectives: list[Measured]) -> list[str]:
     return [*rows, ""]
 
 
+def _grounds(facts: Facts) -> list[str]:
+    """Phases against the configuration's bounds in the slowest trial, the measuring error and what is absent."""
+    said = [phases.sentence(trial.phases) for trial in facts.trials]
+    slower = [i for i, trial in enumerate(facts.trials) if any(p.slower for p in trial.phases)]
+    shown = next(((i, said[i]) for i in [*slower, *range(len(said))] if said[i]), None)
+    lines = []
+    if shown is not None:
+        where = f" ({wording.trial_name(facts.trials[shown[0]])})" if len(facts.trials) > 1 else ""
+        lines.append(f"**Measured against modelled**{_escape(where)}: {_escape(shown[1])}")
+    lines.append(f"**Measuring error**: {_escape(grounds.calibrated(facts))}")
+    if gaps := grounds.absent(facts):
+        lines.append(f"**Absent, not zero**: {_escape('; '.join(what for what, _ in gaps))}.")
+    return [part for line in lines for part in (line, "")]
+
+
 def _warnings(facts: Facts) -> list[str]:
     said = list(facts.missing)
     if facts.stopped and facts.judged:
         said.append(facts.stopped)
     if facts.synthetic:
         said.append("The model was trained on SYNTHETIC data: recall here says nothing about real interactions.")
+    if warning := grounds.baseline_warning(facts):
+        said.append(warning)
     if facts.simulated:
         said.append(f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}: see the report.")
     return [line for warning in said for line in (f"> ⚠️ {_escape(warning)}", "")]

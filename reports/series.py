@@ -100,7 +100,7 @@ def read(path: Path) -> Requests:
         trial=_ints(table["trial"]),
         due=_ints(table["t_scheduled"]),
         done=_ints(table["t_done"]),
-        ok=(_ints(table["status"]) >= 200) & (_ints(table["status"]) < 300),
+        ok=(_ints(table["status"]) >= 200) & (_ints(table["status"]) < 300) & _absent(table["error"]),
         sent=~_equal(table["error"], "not_sent"),
         write=_equal(table["op"], "event"),
         quality=_equal(table["stream"], "quality"),
@@ -122,6 +122,10 @@ def _floats(column: pa.ChunkedArray) -> Floats:
 
 def _equal(column: pa.ChunkedArray, value: str) -> Flags:
     return np.asarray(pc.fill_null(pc.equal(column, value), False), dtype=np.bool_)
+
+
+def _absent(column: pa.ChunkedArray) -> Flags:
+    return np.asarray(pc.is_null(column), dtype=np.bool_)
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
+from reports import cleaning
 from reports.facts import Facts, Measured, Trial
 
 LABELS = {
@@ -20,12 +21,20 @@ LABELS = {
     "failed_writes": "Failed writes",
     "p50_ms": "Latency, median",
     "p99_ms": "Latency, 99th percentile",
+    "throughput_rps": "Answers a second",
+    "lateness_p99_ms": "recdr's own lateness in asking, 99th percentile",
+    "stale_events": "Acknowledged events that a region got late",
 }
 PHASES = {
     "before": "before the fault",
     "during": "during the fault",
     "after": "after healing",
     "post_fault": "from the fault on",
+}
+REPLICATION = {
+    "async": "an event is acknowledged before the other region has it: a region that is lost may take events with it",
+    "semisync": "an event is acknowledged once both regions have it, or one is provably alone",
+    "sync": "an event is acknowledged only once both regions have it, so writes stop while one is lost",
 }
 MEANING = {
     "PASS": "every objective was met and every figure behind it was observed",
@@ -43,7 +52,8 @@ def label(name: str) -> str:
     if name in LABELS:
         return LABELS[name]
     kind, _, k = name.rpartition("_at_")
-    return f"{kind.upper() if kind == 'ndcg' else kind.capitalize()}@{k}" if kind in {"recall", "ndcg"} else name
+    kinds = {"recall": "Recall", "ndcg": "NDCG", "overlap": "List overlap"}
+    return f"{kinds[kind]}@{k}" if kind in kinds else name
 
 
 def figure(value: float | None, unit: str, resolution: float | None = None) -> str:
@@ -105,11 +115,51 @@ def _between(ends: tuple[float, float], m: Measured) -> str:
     return f"{low.removesuffix(m.unit).rstrip()} to {high}"
 
 
+def raw(m: Measured) -> str:
+    """The same percentile counted from the moment of sending; empty where it was not taken."""
+    value = cleaning.number(m.evidence.get("raw_ms"))
+    return "" if value is None else f"raw {figure(value, m.unit, m.resolution)}"
+
+
 def spread(m: Measured) -> str:
     """The measure over all trials; empty where there was one."""
-    if m.median is None or m.over_trials is None:
+    over = m.over_trials
+    if over is None or (over.median is None and over.range is None):
         return ""
-    return f"over trials: median {figure(m.median, m.unit, m.resolution)}, {_between(m.over_trials, m)}"
+    parts = [f"median {median(m)}"] if over.median is not None else []
+    if said := median_interval(m):
+        parts.append(f"with {said}")
+    parts += [] if over.range is None else [f"range {_between(over.range, m)}"]
+    return f"over {len(over.values)} trials: {', '.join(parts)}" if over.values else f"over trials: {', '.join(parts)}"
+
+
+def median(m: Measured) -> str:
+    over = m.over_trials
+    if over is None or over.median is None:
+        return "not known"
+    return f"{'≥ ' if over.median_censored else ''}{figure(over.median, m.unit, m.resolution)}"
+
+
+def worst(m: Measured) -> str:
+    """The worst of all trials, a lower bound where that one was censored."""
+    over = m.over_trials
+    if over is None or over.worst is None:
+        return "not known"
+    censored = any(c and v == over.worst for v, c in zip(over.values, over.censored, strict=True))
+    return f"{'≥ ' if censored else ''}{figure(over.worst, m.unit, m.resolution)}"
+
+
+def median_interval(m: Measured) -> str:
+    """What holds the median with which confidence, whatever the distribution; empty where there is none."""
+    over = m.over_trials
+    if over is None or over.interval is None:
+        return ""
+    low, high = over.interval
+    if low is not None and high is not None:
+        said = _between((low, high), m)
+    else:
+        said = f"{'≥' if high is None else '≤'} {figure(low if high is None else high, m.unit, m.resolution)}"
+    return said if over.confidence is None else f"{said} ({100 * over.confidence:.1f}\u00a0%)"
 
 
 def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from reports import cleaning
-from reports.series import Requests
+from reports.series import NS, Requests
 
 Found = dict[int, dict[str, dict[str, int]]]
 """trial -> region -> event id -> how often it stands in that region's log."""
@@ -31,14 +31,21 @@ class Region:
 
 @dataclass(frozen=True)
 class Account:
-    """All events of a trial. ``lost`` is None where some region was not read back: absence proves nothing."""
+    """All events of a trial. ``lost`` is None where some region was not read back: absence proves nothing.
+
+    An event is lost if a region that was read back lacks it; ``nowhere`` are those that no region has.
+    ``oldest_lost`` was acknowledged first, ``oldest_age_s`` before the fault (negative: after it).
+    """
 
     sent: int
     acknowledged: int
     unacknowledged: int
     lost: int | None
     not_found: int
+    nowhere: int
     lost_ids: tuple[str, ...]
+    oldest_lost: str
+    oldest_age_s: float | None
     duplicated: int
     recovered: int
     unexpected: int
@@ -65,11 +72,13 @@ def account(
     done: set[str],
     failed: dict[str, str],
     ever_sent: set[str],
+    *,
+    injected: int | None = None,
 ) -> Account:
     """Hold the trial's writes against what was read back.
 
     ``done`` and ``failed`` (region -> why) are regions whose log was read or could not be; ``ever_sent`` are
-    the ids of the whole run: the logs of a lab that stays hold earlier trials' events too.
+    the ids of the whole run: the logs of a lab that stays hold earlier trials' events too. ``injected``: when (ns).
     """
     events = requests.where(requests.write & requests.sent)
     named = [(event, bool(ok)) for event, ok in zip(events.ids.to_pylist(), events.ok, strict=True) if event]
@@ -77,9 +86,10 @@ def account(
     here = {name: int((events.ok & (events.region == code)).sum()) for code, name in enumerate(events.regions)}
     anywhere = {event for log in found.values() for event in log}
     twice = {event for log in found.values() for event, count in log.items() if count > 1}
-    not_found = sorted(ids.acked - anywhere)
     names = sorted({*here, *found, *done, *failed}, key=lambda name: (name != "primary", name))
     read_back = {name for name in names if name not in failed and (name in done or name in found)}
+    not_found = {event for name in read_back for event in ids.acked - found.get(name, {}).keys()}
+    by_age = _by_age(events, not_found)
     regions = [
         _region(name, here.get(name, 0), found.get(name, {}), ids)
         if name in read_back
@@ -92,12 +102,24 @@ def account(
         unacknowledged=len(ids.sent - ids.acked),
         lost=len(not_found) if names and len(read_back) == len(names) else None,
         not_found=len(not_found),
-        lost_ids=tuple(cleaning.text(event) for event in not_found[:20]),
+        nowhere=len(not_found - anywhere),
+        lost_ids=tuple(cleaning.text(event) for _, event in by_age[:20]),
+        oldest_lost=cleaning.text(by_age[0][1]) if by_age else "",
+        oldest_age_s=(injected - by_age[0][0]) / NS if by_age and injected is not None else None,
         duplicated=len(twice),
         recovered=len((ids.sent - ids.acked) & anywhere),
         unexpected=len(anywhere - ever_sent),
         regions=tuple(regions),
     )
+
+
+def _by_age(events: Requests, chosen: set[str]) -> list[tuple[int, str]]:
+    """When each of the chosen events was first acknowledged (ns), the oldest first."""
+    when: dict[str, int] = {}
+    for event, ok, done in zip(events.ids.to_pylist(), events.ok, events.done, strict=True):
+        if ok and event in chosen:
+            when[event] = min(int(done), when.get(event, int(done)))
+    return sorted((t, event) for event, t in when.items())
 
 
 def _duplicates(log: dict[str, int]) -> int:

@@ -1,4 +1,4 @@
-"""Speeds, measured and printed, never asserted: ``nox -s bench -- deploy failover judge`` (default: all).
+"""Speeds, measured and printed, never asserted: ``nox -s bench -- deploy failover judge measures`` (default: all).
 
 Every figure is shown with its spread over the rounds; ``--rounds N`` says how many.
 """
@@ -19,6 +19,7 @@ from drills.rundir import RunDir
 from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict
+from tests.bench_measures import measures
 
 Figures = dict[str, float]
 
@@ -62,7 +63,12 @@ def _values(verdict: Verdict, names: tuple[str, ...]) -> Figures:
     return {name: value for name, value in values.items() if value is not None}
 
 
-BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {"deploy": deploy, "failover": failover, "judge": judge}
+BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
+    "deploy": deploy,
+    "failover": failover,
+    "judge": judge,
+    "measures": measures,
+}
 
 
 def main() -> None:

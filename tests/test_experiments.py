@@ -17,7 +17,7 @@ from drills.spec import SCHEMA, Drill, Guard, ProbeRates, Recovery, Settings, lo
 from drills.spec.rules import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ["failover", "gpu-loss", "network-partition", "node-kill", "noop"]
+NAMES = ["failover", "gpu-loss", "network-partition", "node-kill", "noop", "store-isolation"]
 CHAOS_VALIDATE = ["-m", "chaostoolkit", "--no-version-check", "--no-log-file", "validate"]
 
 
@@ -25,9 +25,9 @@ def drill(name: str) -> Drill:
     return load(next(path for path in shipped() if path.stem == name))
 
 
-def test_five_drills_are_shipped_and_only_yaml_lies_beside_them() -> None:
+def test_six_drills_are_shipped_and_only_the_example_of_a_foreign_service_lies_beside_them() -> None:
     assert [path.stem for path in shipped()] == NAMES
-    assert [path.name for path in (ROOT / "experiments").iterdir() if path.suffix != ".yaml"] == []
+    assert [path.name for path in (ROOT / "experiments").iterdir() if path.suffix != ".yaml"] == ["external"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,7 +64,9 @@ def test_it_heals_all_that_it_injects_and_would_under_plain_chaos_run(name: str)
 
 
 def test_every_fault_has_a_drill() -> None:
-    assert {use.name for name in NAMES for use in drill(name).faults()} == set(FAULTS)
+    external = load(ROOT / "experiments" / "external" / "external.yaml")
+    found = [external, *(drill(name) for name in NAMES)]
+    assert {use.name for each in found for use in each.faults()} == set(FAULTS)
 
 
 def test_failover_asks_for_what_the_project_promises() -> None:

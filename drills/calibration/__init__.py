@@ -21,7 +21,7 @@ def load(home: Path) -> dict[str, Any] | None:
         return None
     if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
         return None
-    return found if found.get("host") == rundir.host() else None
+    return found if found.get("host") == rundir.host_facts() else None
 
 
 @dataclass(frozen=True)

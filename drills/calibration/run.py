@@ -99,7 +99,7 @@ def _document(plan: Plan, performed: list[Trial], repeated: list[dict[str, Any]]
         "outcome": outcome,
         "reasons": reasons,
         "recorded_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "host": rundir.host(),
+        "host": rundir.host_facts(),
         "versions": rundir.versions(),
         "settings": {
             "repetitions": plan.repetitions,

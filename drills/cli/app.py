@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from drills.cli import calibrate, doctor, drill, lab, report
+from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, report
 from drills.cli.terminal import complain
 from drills.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, RecdrError
 
@@ -25,8 +25,11 @@ app = typer.Typer(
     epilog="Start with [bold]recdr drill run failover.yaml[/bold]. "
     "Exit codes: 0 PASS, 1 FAIL, 2 usage, 3 UNKNOWN, 70 a bug in recdr, 130 interrupted (healed first).",
 )
+drill.app.command("diff")(diff.diff)
 app.add_typer(drill.app, name="drill")
+app.add_typer(baseline.app, name="baseline")
 app.add_typer(report.app, name="report")
+app.command("history")(history.show)
 app.command("up")(lab.up)
 app.command("status")(lab.status)
 app.command("down")(lab.down)

@@ -15,12 +15,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from drills import engine, judging, rundir, spec, undo
+from drills.baseline import Store
 from drills.cli.terminal import ERR, OUT, Lines, Screen, print_verdict
 from drills.engine import Options
 from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
 from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.home import home
+from drills.naming import shown
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
 from drills.targets.local.standing import exclusive, standing
@@ -35,9 +37,14 @@ def _complete_drill(incomplete: str) -> list[str]:
     return [path.name for path in spec.shipped() if path.name.startswith(incomplete)]
 
 
-def _complete_run(incomplete: str) -> list[str]:
+def complete_run(incomplete: str) -> list[str]:
+    """The ids of runs that begin so."""
     runs = home() / "runs"
     return sorted(path.name for path in runs.glob(f"{incomplete}*")) if runs.is_dir() else []
+
+
+def _complete_baseline(incomplete: str) -> list[str]:
+    return [found.id for found in Store.of(home()).all() if found.id.startswith(incomplete)]
 
 
 DrillName = Annotated[
@@ -49,7 +56,7 @@ RunName = Annotated[
     typer.Argument(
         metavar="[RUN]",
         help="A run's id, its beginning, or its directory; default: the latest.",
-        autocompletion=_complete_run,
+        autocompletion=complete_run,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
@@ -119,6 +126,17 @@ def run(
     ] = None,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold it against this baseline; default: the accepted one, else one recorded now.",
+            metavar="ID",
+            autocompletion=_complete_baseline,
+        ),
+    ] = None,
+    require_baseline: Annotated[
+        bool, typer.Option("--require-baseline", help="Refuse to run where no baseline is accepted, for CI.")
+    ] = False,
 ) -> None:
     """Run a drill: deploy, break, measure, heal, judge, report.
 
@@ -134,6 +152,8 @@ def run(
         accelerator=accelerator,
         ephemeral=ephemeral,
         port=port,
+        baseline=baseline,
+        require_baseline=require_baseline,
         command=("recdr", *map(shlex.quote, sys.argv[1:])),
     )
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
@@ -195,7 +215,7 @@ def _heal_service(run: rundir.RunDir, service: ExternalTarget) -> None:
 def _tell_healed(left: list[tuple[Intent, Evidence]]) -> None:
     for intent, evidence in left:
         state = "healed" if evidence.observed else "NOT healed"
-        OUT.print(f"{state}: {intent.fault} {json.dumps(intent.arguments)}: {evidence.text}", soft_wrap=True)
+        OUT.print(f"{state}: {intent.fault} ({shown(intent.arguments)}): {evidence.text}", soft_wrap=True)
 
 
 def _unhealed_run(name: str | None) -> rundir.RunDir | None:

@@ -12,6 +12,7 @@ from drills import model
 from drills.cli.terminal import ERR, OUT, Lines
 from drills.errors import EXIT_FAIL, EXIT_UNKNOWN, UsageError
 from drills.home import cache
+from drills.interruption import interruptible
 from drills.spec import Region, Topology
 from drills.targets.base import REGIONS
 from drills.targets.local.standing import choose_accelerator, exclusive, standing, standing_dir
@@ -48,7 +49,8 @@ def up(
         if standing() is not None:
             raise UsageError("a lab came up meanwhile: see 'recdr status'")
         lab = LocalTarget(standing_dir(), bundle, ephemeral=False, port=port, progress=lines.progress)
-        deployment = lab.deploy(topology)
+        with interruptible("nothing of the lab is left"):
+            deployment = lab.deploy(topology)
     if as_json:
         OUT.print_json(json.dumps({"edge_url": deployment.edge_url, "nodes": deployment.nodes, **deployment.about}))
         return

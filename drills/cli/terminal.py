@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from drills.naming import shown
 from drills.record import Event
 from drills.watch import Glance
 
@@ -43,12 +44,8 @@ def words(event: Event) -> str | None:
     data = event.data
     fault = data.get("fault")
     lines: dict[str, Callable[[], str]] = {
-        "target.deployed": lambda: (
-            f"deployed in {data.get('deploy_seconds', '?')} s, edge at http://127.0.0.1:{data.get('edge_port')}"
-        ),
-        "baseline.recorded": lambda: (
-            "baseline recorded " + ("now" if data["new"] else f"earlier, by {data['recorded_in']}")
-        ),
+        "target.deployed": lambda: f"deployed in {data.get('deploy_seconds', '?')} s, edge at {data.get('edge_url')}",
+        "baseline.recorded": lambda: _baseline(data),
         "trial.started": lambda: f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else ""),
         "load.started": lambda: "users and probes are on",
         "load.stopped": lambda: "users and probes are off",
@@ -66,8 +63,18 @@ def words(event: Event) -> str | None:
     return line() if line else None
 
 
+def _baseline(data: dict[str, Any]) -> str:
+    if data["new"]:
+        return "baseline recorded now; later runs are held against it"
+    text = f"baseline recorded earlier, by {data['recorded_in']}"
+    if data.get("same_host") is not False:
+        return text
+    differs = "; ".join(data.get("host_differences", []))
+    return f"{text}, ON ANOTHER KIND OF HOST ({differs}): latencies are held against each trial's own phase before"
+
+
 def _arguments(data: dict[str, Any]) -> str:
-    return " ".join(f"{key}={value}" for key, value in data.get("arguments", {}).items())
+    return shown(data.get("arguments", {}))
 
 
 class Lines:
@@ -214,4 +221,9 @@ def print_verdict(document: dict[str, Any], console: Console = ERR) -> None:
     console.print(Text.assemble((outcome, STYLES.get(outcome, "")), f"  {document.get('title') or document['drill']}"))
     for reason in document["reasons"]:
         console.print(Text(f"  {reason}"), soft_wrap=True)
+    used = document.get("baseline") or {}
+    if used.get("same_host") is False:
+        differs = "; ".join(used.get("host_differences") or [])
+        text = f"the baseline is of another kind of host ({differs}): latencies are held against 'before' instead"
+        console.print(Text.assemble(("  warning: ", "yellow"), text), soft_wrap=True)
     console.print(verdict_table(document))

@@ -70,7 +70,7 @@ class Custom:
     def took_effect(self, target: Target) -> Evidence:
         if self.check is not None:
             ended = self.check.asked()
-            return Evidence(ended.ok, ended.text)
+            return Evidence(ended.ok, f"the drill's own {ended.text}")
         usual: dict[Way, set[str]] | None = getattr(self, "_before", None)
         for way, now in look(target.deployment).items():
             if usual is not None and way not in usual:  # it did not work before, either
@@ -84,7 +84,7 @@ class Custom:
     def healed(self, target: Target) -> Evidence:
         if self.check is not None:
             ended = self.check.asked()
-            return Evidence(ended.answered and not ended.ok, ended.text)
+            return Evidence(ended.answered and not ended.ok, f"the drill's own {ended.text}")
         wrong = [f"{way} failed: {seen.error}" for way, seen in look(target.deployment).items() if seen.error]
         if wrong:
             return Evidence(False, "; ".join(wrong))

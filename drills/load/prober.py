@@ -28,7 +28,8 @@ import msgspec
 import uvloop
 
 from drills.errors import EXIT_USAGE, UsageError
-from drills.load.http import ask, open_session
+from drills.http import ask, open_session
+from drills.load import punctual
 from drills.load.probes import SECOND, Config, Probe, active_rates, schedules
 from drills.record import EventWriter, Request, RequestWriter
 
@@ -200,6 +201,7 @@ def main(arguments: list[str]) -> int:
     except (ValueError, OSError) as error:
         print(f"prober: cannot read its configuration: {error}", file=sys.stderr)  # noqa: T201 - nobody else would
         return EXIT_USAGE
+    punctual.be_punctual()
     try:
         uvloop.run(probe(config))
     except UsageError as error:

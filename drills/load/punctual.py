@@ -59,6 +59,6 @@ def calm() -> None:
 def give_way(niceness: int = NICENESS) -> None:
     """Leave the processors to others: this process, and its scheduling group where each session has one."""
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, niceness)
+        os.setpriority(os.PRIO_PROCESS, 0, max(niceness, os.getpriority(os.PRIO_PROCESS, 0)))
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(niceness))

@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 
 from drills.errors import TargetError
-from drills.load.http import ask, open_session
+from drills.http import ask, open_session
 from drills.record import EventWriter, ReadBack, read_part
 from drills.service import Ask, Door, Service, Unreadable, decoded
 from drills.targets.base import Deployment
@@ -29,6 +29,10 @@ CALM_S = 2.0
 TIMEOUT_S = 5.0
 TRIES = 3
 MAX_PAGES = 100_000
+READING_S = 60.0
+"""A log that takes longer than this to be read once may as well have no end."""
+LOOKED_UP_PER_S = 200
+"""Where events are looked up one by one there is as much more time as this many a second take."""
 AT_A_TIME = 16
 Reading = Counter[str]
 """How often each id stands in a region's log."""
@@ -125,7 +129,8 @@ class _Reader:
         deadline = time.monotonic() + CATCH_UP_S
         for number in itertools.count(1):
             await asyncio.gather(*(self._read(region, log) for region, log in logs.items()))
-            if not logs or _settled(logs) or (time.monotonic() >= deadline and number > 1):
+            failed = any(log.why for log in logs.values())
+            if not logs or _settled(logs) or (time.monotonic() >= deadline and (number > 1 or failed)):
                 break
             await asyncio.sleep(PAUSE_S)
         return logs
@@ -133,10 +138,13 @@ class _Reader:
     async def _read(self, region: str, log: Log) -> None:
         """One reading of a region's log, from beginning to end."""
         seen: dict[str, int] = {}
+        limit_s = READING_S + len(self.wanted) / LOOKED_UP_PER_S
         try:
-            async with open_session(TIMEOUT_S, self.doors[region].headers) as session:
+            async with asyncio.timeout(limit_s), open_session(TIMEOUT_S, self.doors[region].headers) as session:
                 door = _Door(session, self.doors[region].url, region, self)
                 reading = await (door.looked_up(seen) if "id" in self.question.names else door.listed(seen))
+        except TimeoutError as error:
+            log.why = str(error) or f"no answer within {TIMEOUT_S:.0f} s, or no end of its log within {limit_s:.0f} s"
         except (Unreadable, TargetError, aiohttp.ClientError, OSError, ValueError) as error:
             log.why = str(error) or type(error).__name__
         else:

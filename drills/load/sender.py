@@ -70,8 +70,7 @@ class Sender:
             if len(content) > MAX_BODY_BYTES:
                 self._renew()
                 break
-        # latest wins where a header stands twice
-        headers = Headers({name.lower(): str(value) for name, value in response.headers.items()})
+        headers = Headers({name.lower(): value for name, value in response.items()})
         return response.get_code(), headers, _plain(bytes(content), headers.get("content-encoding"))
 
     def _failed(self, sent: int, error: str) -> Answer:
@@ -104,5 +103,5 @@ def _plain(content: bytes, encoding: str | None) -> bytes | None:
 def _kind_of(error: Exception) -> str:
     words = f"{type(error).__name__} {error}".lower()
     kinds = {"timed out": "timeout", "timeout": "timeout", "refused": "refused", "unreachable": "unreachable"}
-    kinds |= {"reset": "reset", "closed": "reset", "broken pipe": "reset"}
+    kinds |= {"reset": "reset", "closed": "reset", "broken pipe": "reset", "incomplete": "reset"}
     return next((kind for word, kind in kinds.items() if word in words), "other")

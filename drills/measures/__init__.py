@@ -15,7 +15,7 @@ from drills.measures.lateness import lateness
 from drills.measures.model import MEASURES, PHASES, Definition, Measure, Settings, absent, definition, key, unknown
 from drills.measures.overlap import overlap
 from drills.measures.phases import milestones
-from drills.measures.quality import recall, recorded_baseline
+from drills.measures.quality import knows_right_answers, recall, recorded_baseline
 from drills.measures.rpo import duplicated_events, rpo_events, rpo_s, stale_events
 from drills.measures.rto import rto_read, rto_write
 from drills.measures.rto_quality import rto_quality
@@ -107,6 +107,7 @@ __all__ = [
     "baseline_of",
     "definition",
     "key",
+    "knows_right_answers",
     "measure_trial",
     "milestones",
 ]

@@ -53,7 +53,7 @@ MEASURES: dict[str, Definition] = {
     "rpo_s": Definition("s", False, False, False, "age at the fault of the oldest event lost", True),
     "duplicated_events": Definition("events", False, False, False, "number of events stored more than once", True),
     "split_brain_events": Definition(
-        "events", False, False, False, "number of events acknowledged by both regions in turn", True
+        "events", False, False, False, "number of times that both regions acknowledged events in turn", True
     ),
     "recall_at_20": Definition("ratio", True, True, True, "share of held-out items among the first 20 recommended"),
     "availability": Definition("ratio", True, True, True, "share of requests that succeeded"),
@@ -108,6 +108,8 @@ class Settings:
     """A probe sent later than this after it was due shows that the prober itself was held up."""
     lateness_p99_bound_ms: float = 5.0
     """Where 1 % of a phase's probes were sent later than this, its latencies say that the prober fell behind."""
+    in_flight_s: float = 2.0
+    """The longest that a probe is under way: one without a record, due so long before the fault, may have met it."""
     settle_s: float = 0.1
     """Probes due in the last moments before the load stopped are left out."""
     quality_k: int = 20

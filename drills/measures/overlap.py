@@ -77,10 +77,19 @@ def _overlaps(answers: Listed, lists: Mapping[str, list[str]], settings: Setting
     """The overlap of each answer with its user's own list in the baseline. [n]"""
     pairs, place = np.unique(np.stack([answers.user, answers.list_]), axis=1, return_inverse=True)
     found = [
-        rank_biased_overlap(answers.lists[list_][: settings.quality_k], lists[answers.names[user]], settings.overlap_p)
+        _shown_overlap(answers.lists[list_][: settings.quality_k], lists[answers.names[user]], settings.overlap_p)
         for user, list_ in pairs.T.tolist()
     ]
     return np.array(found, np.float64)[place]
+
+
+def _shown_overlap(answer: Sequence[str], usual: Sequence[str], p: float) -> float:
+    """The overlap of what users see: a rank that an answer leaves empty agrees with nothing.
+
+    Extrapolating would take a list that breaks off after its first items for as good as the whole one.
+    """
+    ids = list(dict.fromkeys(answer))
+    return rank_biased_overlap([*ids, *(f"\0{rank}" for rank in range(len(ids), len(usual)))], usual, p)
 
 
 def _by_region(answers: Listed, values: Floats) -> dict[str, float]:

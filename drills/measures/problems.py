@@ -10,6 +10,7 @@ from drills.measures.frozen import frozen
 from drills.measures.model import Settings
 from drills.measures.phases import fault_key
 from drills.measures.schedule import PROBER_STREAMS
+from drills.naming import shown
 from drills.record import Event
 from drills.timeline import Timeline
 
@@ -142,5 +143,5 @@ def _of_kind(events: Iterable[Event], kind: str) -> list[Event]:
 def _named(event: Event) -> str:
     """A fault with its arguments as a reader of the drill knows it: ``region_loss (region: primary)``."""
     arguments = event.data.get("arguments")
-    given = ", ".join(f"{k}: {v}" for k, v in arguments.items()) if isinstance(arguments, dict) else ""
+    given = shown(arguments) if isinstance(arguments, dict) else ""
     return f"{event.data.get('fault')} ({given})" if given else str(event.data.get("fault"))

@@ -65,6 +65,11 @@ def baseline_hits(timeline: Timeline) -> dict[str, int]:
     return {str(user): int(count) for user, count in hits.items()} if isinstance(hits, dict) else {}
 
 
+def knows_right_answers(timeline: Timeline) -> bool:
+    """Whether an evaluation user has held-out items, as the baseline or an answer tells."""
+    return bool(baseline_hits(timeline)) or bool((timeline.requests.expected > 0).any())
+
+
 def recorded_baseline(timeline: Timeline) -> dict[str, object]:
     """The data of the last ``baseline.recorded``; empty where there is none."""
     return next((e.data for e in reversed(timeline.events) if e.kind == "baseline.recorded"), {})

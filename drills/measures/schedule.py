@@ -184,7 +184,9 @@ def unobserved(timeline: Timeline, stream: str, phase: str, settings: Settings) 
     schedule, due = grid(timeline, stream), span(phase, at)
     if schedule is None or due is None:
         return 0
-    since = max(due[0], schedule.anchor) if phase == "before" else due[0]
+    # A phase after the fault also has the probes that were under way when it struck.
+    earlier = round(settings.in_flight_s * SECOND) if phase in ("during", "post_fault") else 0
+    since = due[0] if phase == "after" else max(due[0] - earlier, schedule.anchor)
     until = min(due[1], (at.end or due[1]) - round(settings.settle_s * SECOND))
     return int(np.count_nonzero(~slots(timeline, stream, schedule, since, until).known))
 

@@ -7,17 +7,18 @@ import numpy as np
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.schedule import unobserved
 from drills.record import Request
-from drills.timeline import Flags, Requests, Timeline
+from drills.timeline import Flags, Ints, Requests, Timeline
 
 SAMPLE = 20
 
 
 def split_brain_events(timeline: Timeline, settings: Settings) -> Measure:
-    """How many acknowledgements of one region certainly followed one of another without a hand-over.
+    """How often a region took up acknowledging again after another one had, without a hand-over.
 
     An acknowledgement ``a`` of region X counts where X had acknowledged, then another region certainly did
     (the later request was sent after the earlier answer had come), then X did again with ``a``, and no
-    hand-over to X lies in between. Overlapping requests prove no order and are not counted.
+    hand-over to X lies in between. What X goes on to acknowledge after ``a`` counts no more until the other
+    region has again. Overlapping requests prove no order and are not counted.
     """
     requests = timeline.requests
     acks = requests.where(requests.op.equals("event") & requests.ok)
@@ -60,8 +61,18 @@ def _unexplained(acks: Requests, handovers: list[tuple[int, str | None]]) -> Fla
             before = np.searchsorted(acks.t_done[order], acks.t_sent[returning], side="left")
             since = latest[np.maximum(before, 1) - 1]
             handed_over = np.searchsorted(handed, acks.t_done[returning], side="right") > np.searchsorted(handed, since)
-            found[returning] |= (before > 0) & (first_done < since) & ~handed_over
+            taken_up = ~_goes_on(acks.t_sent[returning], acks.t_done[returning], since)
+            found[returning] |= (before > 0) & (first_done < since) & ~handed_over & taken_up
     return found
+
+
+def _goes_on(sent: Ints, done: Ints, since: Ints) -> Flags:
+    """Whether the region had certainly acknowledged before each of its acknowledgements, but after ``since``. [n]"""
+    order = np.argsort(sent, kind="stable")
+    earliest_done = np.minimum.accumulate(done[order][::-1])[::-1]  # among those sent then or later
+    first_after = np.searchsorted(sent[order], since, side="right")
+    # One that was sent last of all has nobody after it: itself then, which never precedes itself.
+    return np.asarray(earliest_done[np.minimum(first_after, len(sent) - 1)] < sent)
 
 
 def _first_sent(acks: Requests) -> Flags:

@@ -56,6 +56,8 @@ def _counted(doc: Document, where: Where) -> list[str]:
         problem = "'count' is missing"
         raise doc.error(where, problem, "Give {count: 200, prefix: user-}, a list, or {file: NAME}.")
     prefix = text(doc, (*where, "prefix"), "a prefix") if written.get("prefix") != "" and "prefix" in written else ""
+    if not _sendable(prefix):
+        raise doc.error((*where, "prefix"), "the prefix holds control characters or is too long")
     return [f"{prefix}{i}" for i in range(int(number(COUNT, doc, (*where, "count"))))]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
 
-from drills.service import MAX_BODY_BYTES
+from drills.http import ask, open_session
+from drills.service import HTTP, Door
 from drills.targets.base import EDGE, Deployment
-from drills.templates import with_environment
 
 TIMEOUT_S = 2.0
 LOOK_K = 5
@@ -45,11 +44,7 @@ def look(deployment: Deployment, ops: tuple[str, ...] = ("recommend", "event")) 
 async def _look(deployment: Deployment, ops: tuple[str, ...]) -> dict[Way, Look]:
     ways = [Way(EDGE, op) for op in ops] + [Way(door, "recommend") for door in deployment.doors]
     ways = [way for way in ways if _can_ask(deployment, way)]
-    async with aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        looks = await asyncio.gather(*(_ask(session, deployment, way) for way in ways))
-    return dict(zip(ways, looks, strict=True))
+    return dict(zip(ways, await asyncio.gather(*(_ask(deployment, way) for way in ways)), strict=True))
 
 
 def _can_ask(deployment: Deployment, way: Way) -> bool:
@@ -57,33 +52,17 @@ def _can_ask(deployment: Deployment, way: Way) -> bool:
     return ask is not None and not ({"item"} & ask.names - deployment.sample.keys())
 
 
-async def _ask(session: aiohttp.ClientSession, deployment: Deployment, way: Way) -> Look:
-    service, door = deployment.service, deployment.doors.get(way.place)
-    ask = service.ask_of(way.op)
-    assert ask is not None
+async def _ask(deployment: Deployment, way: Way) -> Look:
+    service, door = deployment.service, deployment.doors.get(way.place, Door(deployment.edge_url))
+    question = service.ask_of(way.op)
+    assert question is not None
     # No id of a trial begins like this, so the read-back does not take it for one of the drill's events.
     number = f"look-{secrets.token_hex(8)}"
-    values: dict[str, str | int] = {
-        "id": number,
-        "query": "a",
-        "prefix": number,
-        "n": 0,
-        "k": LOOK_K,
-        **deployment.sample,
-    }
-    asked = ask.render(**values)
-    headers: Mapping[str, str] = {**asked.headers, **with_environment(door.headers if door else {})}
-    url = (door.url if door else deployment.edge_url).rstrip("/") + asked.path
+    values: dict[str, str | int] = {"id": number, "query": "a", "prefix": number, "n": 0, "k": LOOK_K}
     try:
-        async with session.request(
-            asked.method, url, data=asked.body, headers=headers, allow_redirects=False
-        ) as answer:
-            content = await answer.content.read(MAX_BODY_BYTES + 1)
-            while len(content) <= MAX_BODY_BYTES and (more := await answer.content.read(MAX_BODY_BYTES)):
-                content += more
-            fits = content if len(content) <= MAX_BODY_BYTES else None
-            seen = service.seen(way.op, answer.status, answer.headers, fits, LOOK_K)
-            error = f"HTTP {answer.status}" if seen.error == "http" else seen.error
-            return Look(error, seen.region)
+        async with open_session(TIMEOUT_S, door.headers) as session:
+            answer, content = await ask(session, door.url, question.render(**{**values, **deployment.sample}))
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Look("no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}")
+    seen = service.seen(way.op, answer.status, answer.headers, content, LOOK_K)
+    return Look(f"HTTP {answer.status}" if seen.error == HTTP else seen.error, seen.region)

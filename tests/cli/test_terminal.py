@@ -46,3 +46,19 @@ def test_a_verdict_without_colour_is_complete() -> None:
     assert "FAIL  the [title]" in out.getvalue()
     assert "because" in out.getvalue()
     assert "1.5 s" in out.getvalue()
+
+
+def test_a_baseline_of_another_kind_of_host_is_warned_about_when_used_and_at_the_end() -> None:
+    data = {"new": False, "recorded_in": "run-1", "same_host": False, "host_differences": ["cpus: 4 there, 2 here"]}
+    said = words(Event(t=1, kind="baseline.recorded", data=data))
+    assert said is not None
+    assert "ON ANOTHER KIND OF HOST (cpus: 4 there, 2 here)" in said
+    same = {**data, "same_host": True, "host_differences": []}
+    assert words(Event(t=1, kind="baseline.recorded", data=same)) == "baseline recorded earlier, by run-1"
+    out = io.StringIO()
+    document = {"outcome": "PASS", "drill": "d", "reasons": [], "measures": {}, "baseline": data}
+    print_verdict(document, Console(file=out, force_terminal=False, width=200))
+    assert "warning: the baseline is of another kind of host (cpus: 4 there, 2 here)" in out.getvalue()
+    out = io.StringIO()
+    print_verdict({**document, "baseline": same}, Console(file=out, force_terminal=False, width=200))
+    assert "warning" not in out.getvalue()

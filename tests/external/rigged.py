@@ -2,8 +2,8 @@
 
     python -m tests.external.rigged RIG PORT
 
-The edge listens on PORT, the doors of primary and standby on the next two. ``POST /control`` with ``lose`` or ``restore``
-at the edge takes the primary away and gives it back. The service moves reads and writes to the standby by itself.
+The edge listens on PORT, the doors of primary and standby on the next two. ``POST /control`` with ``lose`` or
+``restore`` takes the primary away and gives it back. The service moves reads and writes to the standby by itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOTICED_S = 0.3
 Answer = tuple[int, dict[str, str], bytes]
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """Nobody answers: the connection is closed without a word."""
 
 
@@ -60,21 +60,25 @@ class Honest:
         if self.lost_at is None:
             return "primary"
         if time.monotonic() - self.lost_at < NOTICED_S:
-            raise Gone
+            raise GoneError
         return "standby"
 
     def answer(self, door: str | None, path: str, query: dict[str, list[str]], body: Any) -> Answer:
         if door == "primary" and self.lost:
-            raise Gone
+            raise GoneError
         region = door or self.serving()
         if path == "/recommend":
             return self.read(region, str(body["user"]), int(body["k"]))
         if path == "/events" and body is not None:
             return self.write(region, str(body["id"]))
+        if path.startswith("/events/"):
+            number = path.removeprefix("/events/")
+            return self.say(region, {"id": number}, 200 if number in self.stored[region] else 404)
         return self.read_back(region, query.get("after", ["0"])[0])
 
     def say(self, region: str, document: Any, status: int = 200) -> Answer:
-        return status, {"X-Region": self.called(region), "Content-Type": "application/json"}, json.dumps(document).encode()
+        headers = {"X-Region": self.called(region), "Content-Type": "application/json"}
+        return status, headers, json.dumps(document).encode()
 
     def called(self, region: str) -> str:
         return region
@@ -165,12 +169,20 @@ class Padded(Honest):
         return found if region == "primary" else found[:1] * k
 
 
+class Short(Honest):
+    """The standby knows only the first three."""
+
+    def listed(self, region: str, user: str, k: int) -> list[str]:
+        found = super().listed(region, user, k)
+        return found if region == "primary" else found[:3]
+
+
 class Flaps(Honest):
     """The standby fails for a third of every second and a half."""
 
     def serving(self) -> str:
         if self.lost and time.monotonic() % 1.5 < 0.5:
-            raise Gone
+            raise GoneError
         return super().serving()
 
 
@@ -281,7 +293,7 @@ class Dead(Honest):
 
     def serving(self) -> str:
         if self.lost:
-            raise Gone
+            raise GoneError
         return "primary"
 
 
@@ -316,7 +328,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = None if content is None else json.loads(content)
             self.reply(*service.answer(self.server.door, url.path, parse_qs(url.query), body))
-        except Gone:
+        except GoneError:
             self.close_connection = True
 
     def reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
@@ -369,7 +381,8 @@ def main(command: str, *arguments: str) -> int:
     """``serve RIG PORT``, ``lose PORT``, ``restore PORT``, ``is-lost PORT`` (0: it is)."""
     if command == "serve":
         serve(arguments[0], int(arguments[1]))
-    return int(control(int(arguments[0]), command) != "lost") if command == "is-lost" else control(int(arguments[0]), command) == ""
+    state = control(int(arguments[0]), command)
+    return int(state != "lost") if command == "is-lost" else 0
 
 
 if __name__ == "__main__":

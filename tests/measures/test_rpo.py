@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings
-from drills.measures.rpo import duplicated_events, rpo_events, rpo_s
+from drills.measures.rpo import duplicated_events, rpo_events, rpo_s, stale_events
 from drills.record import ReadBack
 from drills.spec import Objective
 from drills.timeline import Timeline
@@ -19,6 +20,7 @@ from tests.measures.literal import (
     event,
     failed,
     log_of,
+    ns,
     reads,
     request,
     timeline,
@@ -154,3 +156,65 @@ def test_dropping_write_records_never_passes_a_loss(lost: set[int], dropped: set
     full = judged(rpo_events(whole, Settings()))
     assert full is (Outcome.FAIL if lost else Outcome.PASS)
     assert not (full is Outcome.FAIL and judged(rpo_events(partial, Settings())) is Outcome.PASS)
+
+
+def stale(seen: dict[str, float], first_read_s: float | None = 31.5, **given: Any) -> Measure:
+    """Both logs hold everything; ``seen``: in the standby's, these ids were first seen at these seconds."""
+    rows = writes()
+    logs = log_of("primary", "standby", requests=rows)
+    for row in logs:
+        row.t_seen = ns(seen.get(row.id, 31.2) if row.region == "standby" else 31.2)
+    events = without(usual_events(), "readback.done")
+    more = {} if first_read_s is None else {"first_read": ns(first_read_s)}
+    events += [event("readback.done", 33, region=region, **more) for region in ("primary", "standby")]
+    return stale_events(timeline(rows, events=events, readback=logs, **given), Settings())
+
+
+def test_what_a_region_gained_after_its_first_reading_was_stale() -> None:
+    measure = stale({"run-1-7": 32.0, "run-1-5": 32.5, "run-1-9": 31.5})
+    assert measure.value == 2
+    assert measure.evidence["by_region"] == {"primary": 0, "standby": 2}
+    assert measure.evidence["ids"] == {"primary": [], "standby": ["run-1-5", "run-1-7"]}
+    assert stale({}).value == 0
+
+
+def test_readings_that_note_no_moments_leave_staleness_unknown() -> None:
+    assert stale({}, first_read_s=None).reason == (
+        "The readings of primary and standby did not note when an event was seen first."
+    )
+    assert stale_events(timeline(writes()), Settings()).value is None
+
+
+def test_a_region_that_was_not_read_may_have_been_stale() -> None:
+    events = [e for e in usual_events() if e.data.get("region") != "standby"]
+    for told in events:
+        if told.kind == "readback.done":
+            told.data["first_read"] = ns(31.5)
+    logs = [ReadBack(trial=1, region="primary", id=f"run-1-{n}", count=1, t_seen=ns(31)) for n in range(1500)]
+    measure = stale_events(timeline(writes(), events=events, readback=logs), Settings())
+    assert (measure.value, measure.possible) == (None, (0, math.inf))
+
+
+def test_the_books_say_what_is_certain_and_how_the_store_replicates() -> None:
+    refused = failed(12, stream="load", op="event", id="run-1-L1", error="refused")
+    wrong = failed(12, stream="load", op="event", id="run-1-L2", error="http", status=422)
+    hung = failed(12, stream="load", op="event", id="run-1-L3", error="timeout")
+    broken = failed(12, stream="load", op="event", id="run-1-L4", error="http", status=500)
+    twice = [failed(12, stream="load", op="event", id="run-1-L5", error=kind) for kind in ("refused", "reset")]
+    deployed = event("target.deployed", -9, replication="async")
+    deployed.trial = None
+    rows = [*writes(), refused, wrong, hung, broken, *twice]
+    whole = timeline(rows, events=[*usual_events(), deployed])
+    found = rpo_events(lose(whole, "standby", "run-1-450", "run-1-400"), Settings()).evidence
+    assert (found["sent"], found["acknowledged"], found["failed"], found["indeterminate"]) == (1505, 1500, 2, 3)
+    assert found["oldest_lost"] == {"id": "run-1-400", "age_s": pytest.approx(1.978)}
+    assert found["replication"] == "async"
+    assert rpo_events(timeline(writes()), Settings()).evidence["oldest_lost"] is None
+
+
+def test_a_service_that_cannot_be_read_back_lost_an_unknown_number() -> None:
+    blind = Settings(regions=())
+    for measure in (rpo_events, rpo_s, duplicated_events, stale_events):
+        found = measure(timeline(writes()), blind)
+        assert (found.value, found.possible) == (None, None)
+        assert "no way to read its events back" in str(found.reason)

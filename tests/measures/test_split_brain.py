@@ -46,6 +46,18 @@ def test_a_single_stale_acknowledgement_is_found() -> None:
     assert split([ack(1, "primary"), ack(11, "standby"), ack(12, "primary")], (10.5, "standby")).value == 1
 
 
+def test_what_goes_on_without_the_other_counts_once() -> None:
+    acks = [ack(1, "primary"), ack(11, "standby"), *(ack(12 + n / 10, "primary") for n in range(20))]
+    measure = split(acks, (10.5, "standby"))
+    assert (measure.value, measure.evidence["ids"]) == (1, ["run-1-12.0"])
+
+
+def test_acknowledgements_side_by_side_at_the_return_all_count() -> None:
+    """Neither of two overlapping ones is certainly the first."""
+    acks = [ack(1, "primary"), ack(11, "standby"), ack(12, "primary", latency_s=0.3), ack(12.1, "primary")]
+    assert split(acks, (10.5, "standby")).value == 2
+
+
 def test_a_promotion_back_explains_the_return() -> None:
     acks = [ack(1, "primary"), ack(11, "standby"), ack(25, "primary"), ack(26, "primary")]
     assert split(acks, (10.5, "standby"), (24, "primary")).value == 0

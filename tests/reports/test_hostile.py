@@ -21,6 +21,11 @@ PLANTED = (
     "]]>&amp;{{7*7}}{% raw %}$$\\frac12$$ @x{safe} "
     "\x1b[31mred\x1b]0;title\x07\u202e\u0000\ud800| [a](javascript:alert(3)) @all"
 )
+SERVICE = """\
+  - name: recdr
+    target: external
+    service: {name: "</script><b>", write: ["<b>"], region: "]]>"}
+"""
 LONG = PLANTED + "N" * 10_000
 
 
@@ -48,6 +53,19 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
             planted["measures"]["rto_read_s"]["evidence"] = {LONG: {LONG: [LONG, {"x": LONG}]}}
             planted["measures"]["rto_read_s"]["interval"] = [LONG, 1]
+            planted["measures"]["rto_read_s"]["over_trials"] = {
+                "values": [LONG, 1],
+                "interval": [1, LONG],
+                "note": LONG,
+            }
+            parts = {LONG: 0.1, "x": LONG, "</td><script>": 0.2}
+            planted["trials"][0]["modelled"] |= {
+                "detected": {"bound_s": 0.2, "parts": parts, "dominating": LONG},
+                "rerouted": {"bound_s": LONG, "parts": [LONG], "dominating": {LONG: LONG}},
+                LONG: LONG,
+            }
+            evidence = {"by_region": {LONG: 0.5}, "in_the_baseline": {LONG: 0.4}}
+            planted["trials"][0]["measures"]["overlap_at_20@during"]["evidence"] = evidence
         else:
             planted[LONG] = {LONG: LONG}
         (run_dir / name).write_text(json.dumps(planted))
@@ -73,7 +91,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ]
                 table = table.set_column(table.column_names.index(column), column, pa.array(values, type=pa.string()))
         pq.write_table(table, run_dir / name)
-    (run_dir / "drill.yaml").write_text(fakerun.DRILL + f"\n# {LONG}".replace("\ud800", "").replace("\x00", ""))
+    drill = fakerun.DRILL.replace("  - name: recdr\n", SERVICE)
+    (run_dir / "drill.yaml").write_text(drill + f"\n# {LONG}".replace("\ud800", "").replace("\x00", ""))
     reports.build(run_dir)
     return run_dir
 

@@ -79,5 +79,6 @@ def test_missing_records_leave_a_range_and_no_margin() -> None:
 def test_unknown_measures_keep_their_name() -> None:
     assert wording.label("recall_at_5") == "Recall@5"
     assert wording.label("ndcg_at_10") == "NDCG@10"
+    assert wording.label("overlap_at_20") == "List overlap@20"
     assert wording.label("p99_ms@after") == "Latency, 99th percentile, after healing"
     assert wording.label("something_new") == "something_new"

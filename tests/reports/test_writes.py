@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -28,7 +30,8 @@ def test_every_event_is_accounted_for() -> None:
         sent(("a", True), ("b", True), ("c", True), ("d", False), ("e", False)), found, BOTH, {}, set("abcde")
     )
     assert (account.sent, account.acknowledged, account.unacknowledged) == (5, 3, 2)
-    assert (account.lost, account.lost_ids) == (1, ("c",))
+    assert (account.lost, account.lost_ids) == (2, ("b", "c")), "lost is what at least one region lacks"
+    assert account.nowhere == 1
     assert (account.duplicated, account.recovered, account.unexpected) == (1, 1, 1)
     primary, standby = account.regions
     assert (primary.name, primary.acknowledged_here, primary.found, primary.missing) == ("primary", 3, 2, 1)
@@ -38,7 +41,7 @@ def test_every_event_is_accounted_for() -> None:
 def test_a_region_that_was_not_read_back_leaves_loss_unknown() -> None:
     account = writes.account(sent(("a", True)), {"primary": {}}, {"primary"}, {"standby": "it was down"}, {"a"})
     assert account.lost is None
-    assert account.not_found == 1
+    assert account.not_found == 1, "what the region that was read lacks"
     assert not account.read_back
     assert account.regions[1].why_not == "it was down"
 
@@ -59,3 +62,16 @@ def test_events_of_earlier_trials_are_not_unexpected() -> None:
 def test_a_retry_that_was_acknowledged_counts_once() -> None:
     account = writes.account(sent(("a", False), ("a", True)), {"primary": {"a": 1}}, BOTH, {}, {"a"})
     assert (account.sent, account.acknowledged, account.unacknowledged, account.recovered) == (1, 1, 0, 0)
+
+
+def test_the_oldest_lost_event_and_its_age_at_the_fault() -> None:
+    requests = sent(("late", True), ("early", True), ("kept", True))
+    requests = replace(requests, done=np.array([9_000_000_000, 4_000_000_000, 1_000_000_000]))
+    account = writes.account(requests, {"primary": {"kept": 1}}, {"primary"}, {}, set(), injected=5_000_000_000)
+    assert (account.oldest_lost, account.oldest_age_s) == ("early", 1.0)
+    assert account.lost_ids == ("early", "late")
+
+
+def test_an_event_acknowledged_after_the_fault_has_a_negative_age() -> None:
+    requests = replace(sent(("a", True)), done=np.array([7_000_000_000]))
+    assert writes.account(requests, {"primary": {}}, BOTH, {}, {"a"}, injected=5_000_000_000).oldest_age_s == -2.0

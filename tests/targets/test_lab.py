@@ -14,6 +14,7 @@ import pytest
 
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER
+from drills.targets.local import timers
 from drills.targets.local.target import LocalTarget
 from tests.processes import commands_in, commands_with, eventually_empty, pid_namespace
 
@@ -52,6 +53,13 @@ def test_a_lost_region_is_replaced_and_reset_gives_the_primary_its_role_back(lab
     assert all(state and state["ready"] and state["store_role"] == "master" for state in states.values())
 
 
+def test_a_lab_states_the_timers_that_its_nodes_go_by(lab: LocalTarget) -> None:
+    lab.reset()
+    stated = lab.deployment.about["timers"]
+    assert stated == timers.stated((lab.observe(lab.nodes_of("standby")[0]) or {})["timers"])
+    assert {"check_inter_s", "witness_down_after_s", "node_poll_s", "period_s"} <= stated.keys()
+
+
 @pytest.mark.slow
 def test_nothing_outlives_pid_one(namespaces_allowed: None, bundle_path: Path, tmp_path: Path) -> None:
     target = LocalTarget(tmp_path / "doomed", bundle_path, ephemeral=False)
@@ -75,6 +83,7 @@ def test_an_ephemeral_lab_dies_with_its_owner(namespaces_allowed: None, bundle_p
 import time
 from pathlib import Path
 from drills.spec import Topology
+from drills.targets.local import timers
 from drills.targets.local.target import LocalTarget
 LocalTarget(Path({str(tmp_path / "owned")!r}), Path({str(bundle_path)!r})).deploy(Topology())
 print("up", flush=True)

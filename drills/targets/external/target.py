@@ -31,6 +31,11 @@ class Reference(msgspec.Struct):
     logs: str
 
 
+def _path(kind: type[Any], text: Any) -> Any:
+    """Paths are the only thing in there that JSON does not know."""
+    return kind(text)
+
+
 class ExternalTarget:
     """A service behind ``settings.edge``. It has no ability to be broken: that is for ``drills.faults.custom``."""
 
@@ -46,7 +51,7 @@ class ExternalTarget:
     @classmethod
     def attach(cls, reference: Path) -> ExternalTarget:
         """The service that another process drills, or drilled."""
-        saved = msgspec.json.decode(reference.read_bytes(), type=Reference)
+        saved = msgspec.json.decode(reference.read_bytes(), type=Reference, dec_hook=_path)
         target = cls(saved.settings, reference.parent)
         target.place = Place(saved.settings.folder, Path(saved.logs))
         return target
@@ -154,5 +159,5 @@ class ExternalTarget:
     def _save(self) -> None:
         saved = Reference(self.kind, self.settings, str(self.place.log))
         partial = self.reference.with_suffix(".partial")
-        partial.write_bytes(msgspec.json.encode(saved))
+        partial.write_bytes(msgspec.json.encode(saved, enc_hook=str))
         partial.replace(self.reference)

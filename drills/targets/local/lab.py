@@ -31,6 +31,7 @@ from drills.targets.local.services import Service, Settings
 from drills.targets.local.sightings import READERS
 
 EXIT_FORBIDDEN = 77
+REACHABLE_S = 0.3
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Lab:
     lost: set[str] = field(default_factory=set)
     wanted: list[str] = field(default_factory=list)
     stopped: bool = False
+    listener: socket.socket | None = None
 
     def start(self, service: Service) -> None:
         """Start a process in its host's network; one that runs is left alone, one told to end is ended first."""
@@ -171,12 +173,35 @@ class Lab:
 
     def serve(self) -> None:
         """Answer requests and read logs until told to stop."""
-        listener = socket.socket(fileno=self.settings.control_fd)
+        self.listener = listener = socket.socket(fileno=self.settings.control_fd)
         self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
         while not self.stopped:
             for key, _ in self.selector.select(timeout=0.5):
                 key.data()
             self._reap()
+
+    def reachable(self, source: str, destination: str) -> bool:
+        """Whether a TCP connection from ``source`` to ``destination`` opens within 0.3 s.
+
+        Logs are read meanwhile: a line that waits gets a later time, and a drill asks this just while things happen.
+        """
+        with self.network.dial(source, destination) as dial:
+            self.selector.register(dial, selectors.EVENT_WRITE)
+            try:
+                return self._connected(dial, time.monotonic() + REACHABLE_S)
+            finally:
+                self.selector.unregister(dial)
+
+    def _connected(self, dial: socket.socket, deadline: float) -> bool:
+        while (left := deadline - time.monotonic()) > 0:
+            waiting = [key for key, _ in self.selector.select(timeout=left) if key.fileobj is not self.listener]
+            if any(key.fileobj is dial for key in waiting):
+                return _has_peer(dial)
+            for key in waiting:
+                key.data()
+            if not waiting:  # only the next caller, who has to wait
+                time.sleep(min(left, 0.005))
+        return False
 
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
@@ -196,7 +221,7 @@ class Lab:
             "status": self.status,
             "cut": self.network.cut,
             "mend": self.network.mend,
-            "reachable": self.network.reachable,
+            "reachable": self.reachable,
             "kill": self.kill,
             "start_node": self.start_node,
             "lose": self.lose,
@@ -241,9 +266,13 @@ class Lab:
         running = self.running.get(name)
         if running is None or running.process.stdout is None:
             return
-        chunk = os.read(running.process.stdout.fileno(), 65536)
+        try:
+            chunk = os.read(running.process.stdout.fileno(), 65536)
+        except BlockingIOError:  # read already, while a connection was tried
+            return
         if not chunk:
-            self.selector.unregister(running.process.stdout)
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(running.process.stdout)
             return
         now = time.monotonic_ns()
         running.log.write(chunk)
@@ -279,6 +308,14 @@ class Lab:
         with contextlib.suppress(KeyError):
             self.selector.unregister(running.process.stdout)
         running.process.stdout.close()
+
+
+def _has_peer(dial: socket.socket) -> bool:
+    try:
+        dial.getpeername()
+    except OSError:  # refused, or no way there
+        return False
+    return True
 
 
 def _ask_sentinel(address: str) -> str:

@@ -49,13 +49,12 @@ class Network:
             self._rules("del", a, b)
             self.cuts.discard(self._key(a, b))
 
-    def reachable(self, source: str, destination: str, timeout_s: float = 0.3) -> bool:
-        """Whether a TCP connection from ``source`` to ``destination`` opens within ``timeout_s``."""
+    def dial(self, source: str, destination: str) -> socket.socket:
+        """A socket at ``source`` that is connecting to ``destination``; writable once that has succeeded or failed."""
         with namespaces.inside(self._fds[self.plan.vantage(source)]):
-            dial = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        with contextlib.closing(dial):
-            dial.settimeout(timeout_s)
-            return dial.connect_ex(self.plan.door(destination)) == 0
+            dial = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        dial.connect_ex(self.plan.door(destination))
+        return dial
 
     def _add(self, host: Host) -> int:
         """Make a host's namespace and its link: an unnumbered pair, each end a /32 that names the other as peer."""

@@ -10,18 +10,8 @@ from pathlib import Path
 
 from drills.errors import HostError
 from drills.targets.base import EDGE, REGIONS
+from drills.targets.local import timers
 from drills.targets.local.plan import MASTER_NAME, NODE_PORT, SENTINEL_PORT, STORE_PORT, Plan
-
-# The witness decides first and alone that the master is down; a regional Sentinel needs both other opinions and waits
-# longer. A leader needs the votes of a majority in any case. Equal timers split the vote and cost up to 10 s.
-WITNESS_DOWN_AFTER_MS = 400
-REGIONAL_DOWN_AFTER_MS = 1500
-FAILOVER_TIMEOUT_MS = 3000
-
-CHECK_INTERVAL_MS = 100
-CHECK_FALL = 2
-CONNECT_TIMEOUT_MS = 100
-SERVER_TIMEOUT_MS = 500
 
 
 @dataclass(frozen=True)
@@ -115,7 +105,8 @@ def store(settings: Settings, region: str, master: str) -> Service:
     data.mkdir(parents=True, exist_ok=True)
     argv = [find_valkey(), "--port", str(STORE_PORT), "--bind", host.address, "--protected-mode", "no"]
     argv += ["--dir", str(data), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-    argv += ["--repl-diskless-sync-delay", "0", "--repl-timeout", "3", "--repl-ping-replica-period", "1"]
+    argv += ["--repl-diskless-sync-delay", "0", "--repl-timeout", str(timers.STORE_TIMEOUT_S)]
+    argv += ["--repl-ping-replica-period", str(timers.STORE_PING_S)]
     argv += ["--repl-backlog-size", "16mb", "--logfile", "", "--daemonize", "no"]
     if master != region:
         argv += ["--replicaof", f"{plan.host(plan.store(master)).address} {STORE_PORT}"]
@@ -137,14 +128,15 @@ def sentinel(settings: Settings, site: str) -> Service:
 def _sentinel_conf(plan: Plan, site: str, address: str) -> str:
     witness = site == EDGE
     master = plan.host(plan.store("primary")).address
+    down_after_ms = timers.WITNESS_DOWN_AFTER_MS if witness else timers.REGIONAL_DOWN_AFTER_MS
     return f"""port {SENTINEL_PORT}
 bind {address}
 protected-mode no
 daemonize no
 logfile ""
 sentinel monitor {MASTER_NAME} {master} {STORE_PORT} {1 if witness else 3}
-sentinel down-after-milliseconds {MASTER_NAME} {WITNESS_DOWN_AFTER_MS if witness else REGIONAL_DOWN_AFTER_MS}
-sentinel failover-timeout {MASTER_NAME} {FAILOVER_TIMEOUT_MS}
+sentinel down-after-milliseconds {MASTER_NAME} {down_after_ms}
+sentinel failover-timeout {MASTER_NAME} {timers.FAILOVER_TIMEOUT_MS}
 sentinel parallel-syncs {MASTER_NAME} 1
 """
 
@@ -212,10 +204,10 @@ def haproxy_conf(settings: Settings) -> str:
         direct.append(
             f"backend only_{region}\n    option httpchk GET /livez\n    default-server check inter 500ms\n{members}"
         )
-    soon = CHECK_INTERVAL_MS // 2
-    checks = f"check inter {CHECK_INTERVAL_MS}ms fastinter {soon}ms downinter {soon}ms fall {CHECK_FALL} rise 1"
-    # Traffic notices a silent server before the checks do: five connections that fail in a row are enough.
-    default = f"default-server {checks} observe layer4 error-limit 5 on-error mark-down"
+    t = timers
+    often = f"inter {t.CHECK_INTER_MS}ms fastinter {t.CHECK_FASTINTER_MS}ms downinter {t.CHECK_DOWNINTER_MS}ms"
+    checks = f"check {often} fall {t.CHECK_FALL} rise {t.CHECK_RISE}"
+    default = f"default-server {checks} observe layer4 error-limit {t.ERROR_LIMIT} on-error mark-down"
     newline = "\n"
     return f"""global
     log stdout format raw local0 info
@@ -224,12 +216,12 @@ def haproxy_conf(settings: Settings) -> str:
 
 defaults
     mode http
-    timeout connect {CONNECT_TIMEOUT_MS}ms
+    timeout connect {t.CONNECT_TIMEOUT_MS}ms
     timeout client 30s
-    timeout server {SERVER_TIMEOUT_MS}ms
-    timeout check {CHECK_INTERVAL_MS}ms
-    timeout queue 500ms
-    retries 3
+    timeout server {t.SERVER_TIMEOUT_MS}ms
+    timeout check {t.CHECK_TIMEOUT_MS}ms
+    timeout queue {t.QUEUE_TIMEOUT_MS}ms
+    retries {t.RETRIES}
     retry-on all-retryable-errors
     option redispatch 1
 

@@ -13,14 +13,16 @@ from collections.abc import Callable
 from valkey import Valkey
 from valkey.exceptions import ValkeyError
 
+from drills.targets.local import timers
 from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT, STORE_PORT
 
 AGREE_TIMEOUT_S = 25.0
-# Sentinels look for each other and for replicas every 2 and 10 s; shorter periods let a lab settle in one or two.
-# They ping as often as they would call an instance down, so noticing takes up to twice that; pinging more often brings
-# it closer to once. But a replica is promoted only if its INFO is younger than five ping periods, and once the master
-# is down INFO is asked for every second: with 100 ms, one failover in two found "no good slave" and waited 6 s.
-_PERIODS_MS = {"INFO-PERIOD": 150, "PUBLISH-PERIOD": 300, "PING-PERIOD": 200, "ASK-PERIOD": 200}
+_PERIODS_MS = {
+    "INFO-PERIOD": timers.SENTINEL_INFO_MS,
+    "PUBLISH-PERIOD": timers.SENTINEL_PUBLISH_MS,
+    "PING-PERIOD": timers.SENTINEL_PING_MS,
+    "ASK-PERIOD": timers.SENTINEL_ASK_MS,
+}
 
 
 def agree(addresses: list[str], master: str | None = None) -> str:

@@ -27,7 +27,7 @@ from drills.record import Event, read_events
 from drills.service import Door
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
-from drills.targets.local import control
+from drills.targets.local import control, timers
 from drills.targets.local.lab import EXIT_FORBIDDEN
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
@@ -105,7 +105,12 @@ class LocalTarget:
         except BaseException:
             self.teardown()
             raise
-        about = {"deploy_seconds": round(time.monotonic() - begin, 2), "pid_one": self._pid_one()}
+        about = {
+            "deploy_seconds": round(time.monotonic() - begin, 2),
+            "pid_one": self._pid_one(),
+            "replication": settings.replication,
+            "timers": timers.stated((self.observe(self.nodes_of("primary")[0]) or {}).get("timers")),
+        }
         assert self._deployment is not None
         self._deployment = dataclasses.replace(self._deployment, about={**self._deployment.about, **about})
         self._save()

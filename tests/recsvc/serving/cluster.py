@@ -220,8 +220,8 @@ def pair(folder: Path, bundle: Path, *, replication: str = "semisync") -> Iterat
         primary = cluster.store("primary")
         standby = cluster.store("standby", replica_of=primary)
         witness = cluster.sentinel("witness", primary, quorum=1, down_after_ms=400)
-        own = cluster.sentinel("own", primary, quorum=2, down_after_ms=1500)
-        other = cluster.sentinel("other", primary, quorum=2, down_after_ms=1500)
+        own = cluster.sentinel("own", primary, quorum=3, down_after_ms=1500)
+        other = cluster.sentinel("other", primary, quorum=3, down_after_ms=1500)
         for sentinel in (witness, own, other):
             eventually(lambda sentinel=sentinel: agreed(sentinel), within_s=30)
         ours, theirs = {"own": own, "witness": witness}, {"own": other, "witness": witness}

@@ -1,0 +1,247 @@
+"""A run directory read into ``Facts``.
+
+Nothing here fails on a run that failed: what is missing or damaged becomes a sentence in ``Facts.missing``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import yaml
+
+from drills import record
+from drills.record import Event
+from reports import cleaning, happenings, phases, series, verdicts, writes
+from reports.facts import Activity, Facts, Trial
+from reports.series import Requests
+
+_T = TypeVar("_T")
+_READABLE_SCHEMA = 1
+_BASELINE = 0
+"""The number under which a baseline's own requests are recorded."""
+
+
+def read(run_dir: Path) -> Facts:
+    """Read what there is of the run. Raises nothing for missing or damaged files."""
+    missing: list[str] = []
+    meta = _json(run_dir / "meta.json", "versions, host, seeds and the model are not known", missing)
+    verdict = _json(run_dir / "verdict.json", "the run was not judged", missing)
+    _check_schema(meta, missing)
+    events = _events(run_dir / "events.jsonl", missing)
+    requests = _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", missing) or _no_requests()
+    found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
+    drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
+    about = cleaning.mapping(meta.get("drill"))
+    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests)))
+    said = verdict.get("drill")
+    return Facts(
+        run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
+        title=cleaning.text(
+            about.get("title") or drill.get("title") or (said if isinstance(said, str) else "") or "Drill"
+        ),
+        file=cleaning.text(about.get("file") or "drill.yaml"),
+        drill_sha256=cleaning.text(about.get("sha256") or hashlib.sha256(drill_yaml.encode()).hexdigest()),
+        drill_yaml=drill_yaml,
+        outcome=cleaning.outcome(verdict.get("outcome")),
+        judged=bool(verdict),
+        reasons=[cleaning.text(reason) for reason in cleaning.sequence(verdict.get("reasons"))],
+        measures=verdicts.measures(verdict.get("measures")),
+        trials=trials,
+        faults=happenings.fault_uses(events),
+        meta=meta,
+        baseline=cleaning.tree(_data(events, "baseline.recorded")),
+        deployed=cleaning.tree(_data(events, "target.deployed")),
+        service=_service(drill),
+        judged_on="median" if verdict.get("judged_on") == "median" else "worst",
+        stopped=_stopped(events),
+        missing=missing,
+    )
+
+
+def _json(path: Path, so: str, missing: list[str]) -> dict[str, Any]:
+    """The JSON object in ``path`` with all its strings cleaned; {} and a sentence where there is none."""
+    try:
+        parsed = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        missing.append(f"{path.name} is missing: {so}.")
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        missing.append(f"{path.name} cannot be read ({cleaning.text(error)}): {so}.")
+        return {}
+    if not isinstance(parsed, dict):
+        missing.append(f"{path.name} does not hold a JSON object: {so}.")
+        return {}
+    return cleaning.mapping(cleaning.tree(parsed))
+
+
+def _check_schema(meta: dict[str, Any], missing: list[str]) -> None:
+    version = cleaning.number(meta.get("schema_version"))
+    if version is not None and version > _READABLE_SCHEMA:
+        missing.append(f"The run has schema {version:g}, this recdr reads {_READABLE_SCHEMA}: more may be in it.")
+
+
+def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[str]) -> _T | None:
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        missing.append(f"{path.name} is missing: {so}.")
+    except (OSError, pa.ArrowException) as error:
+        missing.append(f"{path.name} cannot be read ({cleaning.text(error)}): {so}.")
+    return None
+
+
+def _no_requests() -> Requests:
+    ints, flags, floats = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.float64)
+    ids = pa.chunked_array([], type=pa.string())
+    return Requests(ints, ints, ints, flags, flags, flags, flags, ints, floats, floats, ids, ())
+
+
+def _events(path: Path, missing: list[str]) -> list[Event]:
+    """All readable events in time order."""
+    if not path.exists():
+        missing.append(f"{path.name} is missing: no fault, phase or evidence can be shown.")
+        return []
+    decoder = msgspec.json.Decoder(Event)
+    events, broken = [], 0
+    for line in record.lines(path):
+        try:
+            event = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            broken += 1
+            continue
+        if 0 <= event.t < 2**62:
+            events.append(event)
+        else:
+            broken += 1
+    if broken:
+        missing.append(f"{broken} line{'s' * (broken > 1)} of {path.name} cannot be read.")
+    return sorted(events, key=lambda event: event.t)
+
+
+def _drill(path: Path, missing: list[str]) -> tuple[str, dict[str, Any]]:
+    try:
+        raw = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        missing.append(f"{path.name} is missing: what was to be done is not known.")
+        return "", {}
+    try:
+        parsed = yaml.safe_load(raw)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        missing.append(f"{path.name} is not valid YAML.")
+        return raw, {}
+    return raw, cleaning.mapping(parsed)
+
+
+def _service(drill: dict[str, Any]) -> dict[str, Any]:
+    """How the drill describes a service that is not recdr's own."""
+    for extension in map(cleaning.mapping, cleaning.sequence(drill.get("extensions"))):
+        if extension.get("name") == "recdr" and extension.get("target") == "external":
+            return cleaning.mapping(cleaning.tree(extension.get("service"))) or {"name": "not described"}
+    return {}
+
+
+def _data(events: list[Event], kind: str) -> dict[str, Any]:
+    return next((event.data for event in events if event.kind == kind), {})
+
+
+def _stopped(events: list[Event]) -> str:
+    """One sentence on why the run ended early; empty where it did not."""
+    for event in events:
+        if event.kind == "interrupted":
+            return f"The run was interrupted ({cleaning.text(event.data.get('signal') or 'by a signal')})."
+        if event.kind == "abort":
+            return f"The run was aborted: {cleaning.text(event.data.get('reason') or 'no reason was recorded')}."
+    return ""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What was recorded of the whole run; ``ever_sent`` are the ids of all its events."""
+
+    run_dir: Path
+    verdict: dict[str, Any]
+    events: list[Event]
+    requests: Requests
+    found: writes.Found
+    ever_sent: set[str]
+
+
+def _trials(run: _Record) -> list[Trial]:
+    """Every trial that was judged or left any trace."""
+    judged = {
+        trial["trial"]: trial
+        for trial in map(cleaning.mapping, cleaning.sequence(run.verdict.get("trials")))
+        if isinstance(trial.get("trial"), int)
+    }
+    traces = {e.trial for e in run.events if e.trial is not None}
+    traces |= {int(number) for number in np.unique(run.requests.trial)}
+    numbers = sorted({*judged, *traces} - {_BASELINE})
+    # With one trial, what its own part of the verdict leaves out is what the run's says.
+    shared = run.verdict if len(numbers) == 1 else {}
+    return [_trial(number, run, {**shared, **judged.get(number, {})}) for number in numbers]
+
+
+def _trial(number: int, run: _Record, judged: dict[str, Any]) -> Trial:
+    own = [event for event in run.events if event.trial == number]
+    mine = run.requests.of_trial(number)
+    at = happenings.clock(own, mine)
+    measures = verdicts.measures(judged.get("measures"))
+    journal = _journal(run.run_dir, number)
+    return Trial(
+        number=number,
+        variant=cleaning.text(judged.get("variant") or _data(own, "trial.started").get("variant")),
+        outcome=cleaning.outcome(judged.get("outcome")),
+        reasons=[cleaning.text(r) for r in cleaning.sequence(judged.get("reasons"))],
+        measures=measures,
+        clock=at,
+        requests=mine,
+        marks=happenings.marks(own, at, cleaning.mapping(judged.get("phases"))),
+        phases=phases.compare(
+            cleaning.mapping(judged.get("phases")), cleaning.mapping(judged.get("modelled")), measures
+        ),
+        sightings=happenings.sightings(own, at),
+        writes=writes.account(mine, run.found.get(number, {}), *_read_back(own), run.ever_sent, injected=at.injected),
+        journal=_activities(journal),
+        journal_status=cleaning.text(journal.get("status")),
+        events=own,
+    )
+
+
+def _read_back(events: list[Event]) -> tuple[set[str], dict[str, str]]:
+    done = {cleaning.text(e.data.get("region")) for e in events if e.kind == "readback.done"}
+    failed = {
+        cleaning.text(e.data.get("region")): cleaning.text(e.data.get("why") or "no reason was recorded")
+        for e in events
+        if e.kind == "readback.failed"
+    }
+    return done, failed
+
+
+def _journal(run_dir: Path, number: int) -> dict[str, Any]:
+    """Chaos Toolkit's journal of the trial: ``journal.json`` of the first, else ``journal-N.json``."""
+    path = run_dir / ("journal.json" if number == 1 else f"journal-{number}.json")
+    return _json(path, "", []) if path.exists() else {}
+
+
+def _activities(journal: dict[str, Any]) -> list[Activity]:
+    runs = [cleaning.mapping(r) for part in ("run", "rollbacks") for r in cleaning.sequence(journal.get(part))]
+    out = []
+    for run in runs:
+        activity = cleaning.mapping(run.get("activity"))
+        out.append(
+            Activity(
+                name=cleaning.text(activity.get("name")),
+                kind=cleaning.text(activity.get("type")),
+                status=cleaning.text(run.get("status")),
+                seconds=cleaning.number(run.get("duration")),
+            )
+        )
+    return out

@@ -1,0 +1,169 @@
+"""Services that deceive, each drilled through the command line, and what recdr must say of them and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.external.conftest import Change, Drilled
+from tests.external.rigged import RIGS
+from tests.external.services import Told
+
+pytestmark = pytest.mark.slow
+
+
+def _recdr(drill: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = drill["extensions"][0]
+    return found
+
+
+def without_write(drill: dict[str, Any], port: int) -> None:
+    for part in ("write", "read_back"):
+        del _recdr(drill)["service"][part]
+    for name in ("rto_write_s", "rpo_events", "duplicated_events"):
+        del _recdr(drill)["objectives"][name]
+
+
+def without_doors(drill: dict[str, Any], port: int) -> None:
+    del _recdr(drill)["service"]["regions"]
+
+
+def without_check(drill: dict[str, Any], port: int) -> None:
+    for step in drill["method"]:
+        del step["provider"]["arguments"]["check"]
+
+
+def forbidding_split_brain(drill: dict[str, Any], port: int) -> None:
+    _recdr(drill)["objectives"]["split_brain_events"] = {"max": 0}
+
+
+def with_a_hook_that_hangs(drill: dict[str, Any], port: int) -> None:
+    _recdr(drill)["service"]["hooks"] = {"promote": {"command": ["sh", "-c", "sleep 60 & sleep 60"], "timeout_s": 1}}
+    promote = {"type": "python", "module": "drills.faults.hooks", "func": "promote"}
+    drill["method"].insert(1, {"type": "action", "name": "promote-the-standby", "provider": promote})
+
+
+def read_back_by_id(drill: dict[str, Any], port: int) -> None:
+    _recdr(drill)["service"]["read_back"] = {"path": "/events/{id}"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A rig, how its drill differs from the usual one, and what must come of it.
+
+    ``objectives``: the outcomes that are not PASS. ``reason``: words in the verdict's reasons.
+    """
+
+    name: str
+    outcome: str
+    objectives: dict[str, str]
+    reason: str
+    rig: str = ""
+    change: Change | None = None
+    also: Callable[[Told], None] | None = None
+
+
+def never_recovered_before_the_heal(measure: str) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        assert told.measure(measure)["value"] > 3.5
+
+    return check
+
+
+def lost_only_by(region: str) -> Callable[[Told], None]:
+    def check(told: Told) -> None:
+        lost = told.measure("rpo_events")["evidence"]["lost_by_region"]
+        assert [name for name, count in lost.items() if count] == [region]
+
+    return check
+
+
+def no_write_is_measured(told: Told) -> None:
+    for name in ("rpo_events", "rto_write_s", "failed_writes", "duplicated_events", "split_brain_events", "rpo_s"):
+        assert told.verdict["measures"].get(name, {"value": None})["value"] is None
+
+
+def nothing_was_read_back(told: Told) -> None:
+    assert told.measure("rpo_events")["value"] is None
+    assert told.measure("duplicated_events")["value"] is None
+
+
+READS = {"rto_read_s": "FAIL"}
+UNREAD = {"rpo_events": "UNKNOWN", "duplicated_events": "UNKNOWN"}
+LISTS = {"overlap_at_20": "FAIL"}
+reads_back_late = never_recovered_before_the_heal("rto_read_s")
+
+CASES = [
+    Case("Honest", "PASS", {}, "All 6 objectives were met"),
+    Case("HonestByClients", "PASS", {}, "All 6", rig="Honest", change=without_check),
+    Case("HonestById", "PASS", {}, "All 6", rig="Honest", change=read_back_by_id),
+    Case("DropsWrites", "FAIL", {"rpo_events": "FAIL"}, "acknowledged events that a region lost"),
+    Case("OneRegion", "FAIL", {"rpo_events": "FAIL"}, "acknowledged events that a region lost"),
+    Case("Forgetful", "FAIL", {"rpo_events": "FAIL"}, "region lost", also=lost_only_by("primary")),
+    Case("Duplicates", "FAIL", {"duplicated_events": "FAIL"}, "stored more than once"),
+    Case("EmptyAfter", "FAIL", READS, "until reads worked again", also=reads_back_late),
+    Case("HtmlPage", "FAIL", READS, "until reads worked again", also=reads_back_late),
+    Case("Redirects", "FAIL", READS, "until reads worked again", also=reads_back_late),
+    Case("Drips", "FAIL", READS, "until reads worked again", also=reads_back_late),
+    Case("CutShort", "FAIL", READS, "until reads worked again", also=reads_back_late),
+    Case("Flaps", "FAIL", {**READS, "rto_write_s": "FAIL"}, "until reads worked again", also=reads_back_late),
+    Case("Dead", "FAIL", {**READS, "rto_write_s": "FAIL"}, "until reads worked again", also=reads_back_late),
+    Case(
+        "SaysNo",
+        "FAIL",
+        {"rto_write_s": "FAIL"},
+        "until writes worked again",
+        also=never_recovered_before_the_heal("rto_write_s"),
+    ),
+    Case("Frozen", "UNKNOWN", {}, "one and the same list"),
+    Case("FrozenAfter", "FAIL", LISTS, "overlap of the first 20"),
+    Case("OtherData", "FAIL", LISTS, "overlap of the first 20"),
+    Case("Padded", "FAIL", LISTS, "overlap of the first 20"),
+    Case("Short", "FAIL", LISTS, "overlap of the first 20"),
+    Case(
+        "TwoMasters",
+        "FAIL",
+        {"split_brain_events": "FAIL"},
+        "split_brain_events",
+        change=forbidding_split_brain,
+    ),
+    Case("LoopingReadBack", "UNKNOWN", UNREAD, "came twice", also=nothing_was_read_back),
+    Case("EndlessReadBack", "UNKNOWN", UNREAD, "no end of its log", also=nothing_was_read_back),
+    Case("FailingReadBack", "UNKNOWN", UNREAD, "HTTP 500", also=nothing_was_read_back),
+    Case("LyingHeader", "UNKNOWN", UNREAD, "primary answered", also=nothing_was_read_back),
+    Case("NoDoors", "UNKNOWN", UNREAD, "read back", "Honest", without_doors, nothing_was_read_back),
+    Case("NoWrite", "PASS", {}, "All 3 objectives were met", "Honest", without_write, no_write_is_measured),
+    Case("Unmoved", "UNKNOWN", {}, "no observable effect"),
+    Case("UnmovedByClients", "UNKNOWN", {}, "no observable effect", "Unmoved", without_check),
+    Case("NeverBack", "UNKNOWN", {}, "not confirmed that the fault custom"),
+    Case("HangingHook", "UNKNOWN", {}, "did not end within 1 s", "Honest", with_a_hook_that_hangs),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_started(drilled: Drilled, request: pytest.FixtureRequest) -> None:
+    """The drills of all cases that were chosen, in their order."""
+    chosen = {item.callspec.params["case"].name for item in request.session.items if hasattr(item, "callspec")}
+    for case in CASES:
+        if case.name in chosen:
+            drilled.start(case.name, case.rig or case.name, case.change)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_it_is_judged_for_the_right_reason(drilled: Drilled, case: Case) -> None:
+    told = drilled.told(case.name)
+    assert told.verdict, told.said
+    assert told.outcome == case.outcome, told.reasons
+    assert told.code == {"PASS": 0, "FAIL": 1, "UNKNOWN": 3}[case.outcome]
+    assert {name: outcome for name, outcome in told.judged().items() if outcome != "PASS"} == case.objectives
+    assert case.reason in told.reasons
+    if case.also:
+        case.also(told)
+
+
+def test_every_rig_is_judged() -> None:
+    assert {case.rig or case.name for case in CASES} == set(RIGS)
