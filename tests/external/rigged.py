@@ -14,6 +14,7 @@ import random
 import sys
 import threading
 import time
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -372,9 +373,9 @@ def serve(rig: str, port: int) -> None:
 
 def control(port: int, what: str) -> str:
     """Tell a running service to lose or restore its primary; returns ``lost`` or ``there``."""
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    line.request("POST", "/control", what)
-    return line.getresponse().read().decode()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as line:
+        line.request("POST", "/control", what)
+        return line.getresponse().read().decode()
 
 
 def main(command: str, *arguments: str) -> int:
