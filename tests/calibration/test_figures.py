@@ -63,7 +63,7 @@ def document(**changed: Any) -> dict[str, Any]:
     found = [figure(0.51), figure(0.496), figure(0.0, 0.0, measure="rpo_events", unit="events", bound=0.0)]
     return {
         "schema_version": 1,
-        "host": rundir.host(),
+        "host": rundir.host_facts(),
         "recorded_at": "2026-11-22T05:00:00+00:00",
         "measures": figures.over_shapes(found),
     } | changed
@@ -71,9 +71,9 @@ def document(**changed: Any) -> dict[str, Any]:
 
 def test_a_calibration_is_known_again_on_its_own_host_only(tmp_path: Path) -> None:
     assert load(tmp_path) is None
-    save(document(), tmp_path / "home")
+    save(document(figures=[{"shape": "dark"}]), tmp_path / "home")
     assert load(tmp_path / "home") == json.loads(json.dumps(document()))
-    for stranger in (document(host={**rundir.host(), "cpus": 999}), document(schema_version=2)):
+    for stranger in (document(host={**rundir.host_facts(), "cpus": 999}), document(schema_version=2)):
         save(stranger, tmp_path)
         assert load(tmp_path) is None
     (tmp_path / "calibration.json").write_text("[")
