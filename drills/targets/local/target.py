@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 
 from drills.errors import HostError, TargetError
+from drills.interruption import held
 from drills.processes import die_with_parent
 from drills.record import Event, read_events
 from drills.service import Door
@@ -229,7 +230,7 @@ class LocalTarget:
             settings = self._settings(topology, edge, ops, listener)
             chosen = self.lab_dir / "settings.json"
             chosen.write_text(json.dumps(dataclasses.asdict(settings), indent=1))
-            with (self.lab_dir / "logs" / "lab.log").open("wb") as log:
+            with (self.lab_dir / "logs" / "lab.log").open("wb") as log, held():  # or nobody would know what to end
                 self._launcher = subprocess.Popen(
                     [sys.executable, "-P", "-m", "drills.targets.local.lab", str(chosen)],
                     pass_fds=(settings.edge_fd, settings.ops_fd, settings.control_fd),
