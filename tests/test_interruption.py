@@ -15,9 +15,9 @@ from drills.interruption import held, interruptible
 def test_a_signal_interrupts_and_is_noted(number: signal.Signals) -> None:
     noted: list[str] = []
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match=f"interrupted by {number.name}; nothing is left"):
-        with interruptible("nothing is left", noted.append):
-            os.kill(os.getpid(), number)
+    said = f"interrupted by {number.name}; nothing is left"
+    with pytest.raises(Interrupted, match=said), interruptible("nothing is left", noted.append):
+        os.kill(os.getpid(), number)
     assert noted == [number.name]
     assert signal.getsignal(number) is before
 
