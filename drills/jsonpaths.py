@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonpath
+if TYPE_CHECKING:
+    import jsonpath
 
 _STEP = re.compile(r"""\.([A-Za-z_]\w*)|\['([^'\\]+)'\]|\["([^"\\]+)"\]|(\[\*\])""", re.ASCII)
 _EVERY = None
@@ -21,14 +22,8 @@ class JsonPath:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        try:
-            compiled = jsonpath.compile(text, strict=True)
-        except (jsonpath.JSONPathError, RecursionError) as error:
-            raise ValueError(str(error.args[0]) if error.args else type(error).__name__) from None
-        assert isinstance(compiled, jsonpath.JSONPath)  # strict paths are never compounds
-        self._compiled = compiled
         self._steps = _steps(text)
-        self._singular = self._compiled.singular_query()
+        self._singular = _EVERY not in self._steps if self._steps is not None else self._compiled.singular_query()
 
     def values(self, document: Any) -> list[Any]:
         """All that the path selects, in the document's order; empty where it selects nothing."""
@@ -59,8 +54,21 @@ class JsonPath:
         return False
 
     @cached_property
+    def _compiled(self) -> jsonpath.JSONPath:
+        import jsonpath  # noqa: PLC0415 - a tenth of a second that most paths, and most processes, never need
+
+        try:
+            found = jsonpath.compile(self.text, strict=True)
+        except (jsonpath.JSONPathError, RecursionError) as error:
+            raise ValueError(str(error.args[0]) if error.args else type(error).__name__) from None
+        assert isinstance(found, jsonpath.JSONPath)  # strict paths are never compounds
+        return found
+
+    @cached_property
     def _ways(self) -> list[jsonpath.JSONPath]:
         """The path up to each segment that may select several values, the longest first."""
+        import jsonpath  # noqa: PLC0415 - see above
+
         whole = self._compiled
         ends = [
             number
@@ -95,6 +103,8 @@ def _children(held: Any) -> list[Any]:
 
 def _find(path: jsonpath.JSONPath, document: Any) -> list[Any]:
     """What the library finds; nothing in a document that is nested more deeply than it can follow."""
+    import jsonpath  # noqa: PLC0415 - see above
+
     try:
         return list(path.findall(document))
     except (jsonpath.JSONPathError, RecursionError):

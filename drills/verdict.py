@@ -295,13 +295,17 @@ def _variant(timeline: Timeline) -> str | None:
 
 
 def _phases(timeline: Timeline, measures: Mapping[str, Measure]) -> dict[str, float | None]:
-    """The milestones with the two recoveries among them, in seconds since the injection."""
-    recovered = {
-        f"sustained_{what}": None if m is None or m.censored or m.possible else m.value
-        for what in ("read", "write")
-        for m in [measures.get(f"rto_{what}_s")]
-    }
+    """The milestones with the two recoveries among them, in seconds since the injection was acknowledged."""
+    recovered = {f"sustained_{what}": _recovered_s(measures.get(f"rto_{what}_s")) for what in ("read", "write")}
     return {**milestones(timeline), **recovered}
+
+
+def _recovered_s(rto: Measure | None) -> float | None:
+    """0 where there was no outage. The RTO itself may count from before the acknowledgement."""
+    if rto is None or rto.censored or rto.possible:
+        return None
+    seconds = rto.evidence.get("recovered_s")
+    return seconds if isinstance(seconds, float) else rto.value
 
 
 def _answer_s(measures: Mapping[str, Measure]) -> float:

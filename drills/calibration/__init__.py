@@ -14,13 +14,17 @@ SCHEMA_VERSION = 1
 
 
 def load(home: Path) -> dict[str, Any] | None:
-    """The calibration of this host; None where there is none, it cannot be read, or it is another host's."""
+    """The calibration of this host; None where there is none, it cannot be read, or it is another host's.
+
+    Without its single ``figures``: they are many, and what is loaded goes into every run's ``meta.json``.
+    """
     try:
         found = json.loads((home / FILE).read_text())
     except (OSError, ValueError):
         return None
     if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
         return None
+    found.pop("figures", None)
     return found if found.get("host") == rundir.host_facts() else None
 
 

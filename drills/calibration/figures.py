@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from drills.calibration.session import RATES
 from drills.calibration.shapes import Expected
 from drills.calibration.trials import Trial, wrong_records
-from drills.measures import Measure, measure_trial
+from drills.measures import Measure, Settings, measure_trial
 from drills.measures.latency import order_statistic_interval
 
 RECORD = "record"
@@ -50,14 +51,17 @@ class Figure:
         """Whether what held the host up can explain why this figure is not within its bound."""
         if self.within:
             return False
-        per_s = {"s": 1.0, "ms": 1000.0}.get(self.unit)
-        if self.error is None or per_s is None:
-            return self.disturbance_s > DISTURBED_S
-        return abs(self.error) <= self.bound + per_s * self.disturbance_s
+        if self.error is None:
+            return self.disturbance_s > Settings().lateness_bound_s
+        return abs(self.error) <= self.bound + _PER_S[self.unit] * self.disturbance_s
 
 
-DISTURBED_S = 0.01
-"""Half a probe interval: held up longer, requests may overtake each other and counts may differ."""
+_ALL_PROBES = sum(RATES.values())
+_LEAST_S = 2.0
+_PER_S = {"s": 1, "ms": 1000, "ratio": 1 / _LEAST_S, "requests/s": _ALL_PROBES / _LEAST_S} | dict.fromkeys(
+    ("events", "requests", "probes"), _ALL_PROBES
+)
+"""By how much a figure can change at most for each second that the host was held up in a trial of 2 s or more."""
 
 
 def of_trial(trial: Trial) -> list[Figure]:

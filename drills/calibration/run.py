@@ -21,7 +21,7 @@ from drills.measures import Settings
 REPETITIONS = 3
 LATE_NS = 1_000_000
 """A server that comes to an edge of its script later than this has not kept it: the outage is repeated."""
-MOST_REPEATS = 3
+MOST_REPEATS = 5
 """How often a repetition is tried again."""
 
 Progress = Callable[[str, float, float], None]

@@ -15,7 +15,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-from drills.calibration import run
+from drills.calibration import error_of, run
 from drills.cli.terminal import ERR, OUT, STYLES, Lines
 from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN
 from drills.home import home
@@ -108,6 +108,9 @@ def _show(document: dict[str, Any]) -> None:
         f"worst {lateness['worst']:.1f} ms; outages repeated because the server was late: {repeated}",
         soft_wrap=True,
     )
+    for measure in document["measures"]:
+        if error := error_of(document, measure):
+            OUT.print(error.sentence, soft_wrap=True)
     OUT.print(Text(document["outcome"], STYLES[document["outcome"]]))
     for reason in document["reasons"]:
         OUT.print(Text(f"  {reason}"), soft_wrap=True)

@@ -26,3 +26,14 @@ def sustained_from(good: Flags, windows: Flags) -> int | None:
     start = int(broken[-1]) + 1 if len(broken) else 0
     found = np.flatnonzero(good[start : len(windows)])
     return start + int(found[0]) if len(found) else None
+
+
+def broken_from(good: Flags, windows: Flags) -> int | None:
+    """The first probe that is not good in the first window that does not hold; None where every window holds.
+
+    There the outage was first seen. Making a probe good, or a window hold, can only move the answer later.
+    """
+    if windows.all():
+        return None
+    start = int(np.argmin(windows))
+    return start + int(np.argmin(good[start:]))

@@ -1,4 +1,4 @@
-"""Recovery time: from the fault's acknowledged injection to the start of a sustained recovery."""
+"""Recovery time: from the fault to the start of a sustained recovery."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.phases import SECOND, moments, stream_of
-from drills.measures.recovery import sustained_from, windows_within
+from drills.measures.recovery import broken_from, sustained_from, windows_within
 from drills.measures.schedule import FAILED, GOOD, SLOW, Grid, Slots, Stalls, grid, readings, slots, stalls_of
 from drills.timeline import Ints, Timeline
 
 LEAST_PROBES = 10
+EARLY_S = 0.5
+"""An outage that began this long before its injection was acknowledged is worth a remark."""
 
 
 def rto_read(timeline: Timeline, settings: Settings) -> Measure:
@@ -28,7 +30,10 @@ def rto_write(timeline: Timeline, settings: Settings) -> Measure:
 
 
 def recovery_time(timeline: Timeline, settings: Settings, name: str, stream: str) -> Measure:
-    """Seconds from the acknowledged injection to the success of ``stream`` that starts a sustained recovery.
+    """Seconds from the fault to the success of ``stream`` that starts a sustained recovery.
+
+    The fault counts from its acknowledgement or, where it struck while it was still being injected, from the first
+    probe that showed it: a command that breaks something at once may take long to return.
 
     Unknown (value None) where nothing was injected, the stream has too few probes, the service failed before
     the fault already, or what was not recorded decides; censored where the service never recovered.
@@ -39,36 +44,44 @@ def recovery_time(timeline: Timeline, settings: Settings, name: str, stream: str
     if schedule is None or not len(stream_of(timeline, stream)):
         return unknown(name, f"No {stream} request was recorded.")
     stalls, last_due = stalls_of(timeline, settings), at.end - round(settings.settle_s * SECOND)
-    before, since_begin, since_ack = (
-        Probed(slots(timeline, stream, schedule, since, until), stalls, settings, schedule)
-        for since, until in (
-            (schedule.anchor, at.begin),
-            (at.begin, last_due),
-            (at.injected, last_due),
-        )
+    before, since_begin = (
+        Probed(slots(timeline, stream, schedule, since, until), stalls, settings, schedule, at.injected)
+        for since, until in ((schedule.anchor, at.begin), (at.begin, last_due))
     )
     what = {"probe_read": "reads", "probe_write": "writes"}[stream]
-    trouble = since_ack.too_little() or before.until(at.begin).unsteady(what)
+    trouble = since_begin.too_little() or before.until(at.begin).unsteady(what)
     if trouble:
         return unknown(name, trouble)
-    return _measure(name, what, since_ack, (at.injected, since_begin.answered_s(at.begin)))
+    return _measure(name, what, since_begin, at.begin)
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """``moment``: where the value counts to; ``answered``: when the first answer of it had come.
+    """``since``: where the outage counts from; ``moment``: where it counts to.
 
-    ``dark``: when the service was last seen not to answer (all ns).
+    ``answered``: when the recovery's first answer had come. ``dark``: when the service was last seen not to answer.
+    ``bright``: when it was last seen to work before the outage, None where that is not known (all ns).
     """
 
-    at_once: bool
+    since: int
     moment: int
     answered: int
     dark: int
+    bright: int | None
 
-    def seconds_since(self, injected: int) -> float:
-        """0 where the very first window after the fault already held: no outage to recover from."""
-        return 0.0 if self.at_once else max(0, self.moment - injected) / SECOND
+    @property
+    def seconds(self) -> float:
+        return max(0, self.moment - self.since) / SECOND
+
+
+@dataclass(frozen=True)
+class Bright:
+    """No outage: every window holds."""
+
+    seconds: float = 0.0
+
+
+BRIGHT = Bright()
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +92,7 @@ class Probed:
     stalls: Stalls
     settings: Settings
     grid: Grid
+    acknowledged: int
 
     @cached_property
     def length(self) -> int:
@@ -91,11 +105,11 @@ class Probed:
         return readings(self.slots, self.stalls, self.settings)
 
     @cached_property
-    def best(self) -> Recovery | None:
+    def best(self) -> Recovery | Bright | None:
         return self.recovery(self.readings[0])
 
     @cached_property
-    def worst(self) -> Recovery | None:
+    def worst(self) -> Recovery | Bright | None:
         return self.recovery(self.readings[1])
 
     @cached_property
@@ -107,14 +121,16 @@ class Probed:
     def until(self, end: int) -> Probed:
         """The slots whose answers had all come before ``end``."""
         over = ~self.slots.any(self.slots.requests.t_done >= end)
-        return Probed(self.slots.where(over), self.stalls, self.settings, self.grid)
+        return Probed(self.slots.where(over), self.stalls, self.settings, self.grid, self.acknowledged)
 
-    def recovery(self, readings: Ints) -> Recovery | None:
-        """When the recovery began by these readings; None where it did not."""
+    def recovery(self, readings: Ints) -> Recovery | Bright | None:
+        """When the recovery began by these readings; None where it did not, ``BRIGHT`` where there was no outage."""
         settings, good = self.settings, readings == GOOD
         enough = windows_within(readings == FAILED, self.length, (1 - settings.success_ratio) * self.length)
         prompt = windows_within(~good, self.length, (1 - settings.prompt_ratio) * self.length)
-        first = sustained_from(good, enough & prompt)
+        broken, first = broken_from(good, enough & prompt), sustained_from(good, enough & prompt)
+        if broken is None:
+            return BRIGHT
         if first is None:
             return None
         after = np.flatnonzero(good[first:]) + first
@@ -123,10 +139,11 @@ class Probed:
         late = requests.t_done[(self.slots.slot < first) & requests.ok & (requests.t_done >= since)]
         moment = int(np.append(self.slots.recovered_at(self.grid)[after], late).min())
         return Recovery(
-            at_once=first == 0,
+            since=min(self.acknowledged, int(self.slots.t[broken])),
             moment=moment,
             answered=int(np.append(self.slots.answered_at[after], late).min()),
             dark=self._last_seen_dark(moment),
+            bright=int(self.slots.t[broken - 1]) if broken and good[broken - 1] else None,
         )
 
     def _last_seen_dark(self, before: int) -> int:
@@ -136,19 +153,14 @@ class Probed:
         unanswered = requests.t_sent[(requests.t_sent <= before) & ~answered]
         return int(unanswered.max()) if len(unanswered) else before
 
-    def answered_s(self, begin: int) -> float:
-        """Seconds from ``begin`` until a recovery had certainly been seen; 0 where there was no outage."""
-        if self.worst is None or self.worst.at_once:
-            return 0.0
-        return (self.worst.answered - begin) / SECOND
-
     def too_little(self) -> str | None:
         """Why no window can be judged; None where one can."""
         window_s = self.settings.window_s
         if self.length < LEAST_PROBES:
             return f"A window of {window_s:g} s holds {self.length} probes; it takes {LEAST_PROBES} to judge it."
-        if len(self.slots) < self.length:
-            seconds = len(self.slots) * self.grid.interval_s
+        measured = int(np.count_nonzero(self.slots.t >= self.acknowledged))
+        if measured < self.length:
+            seconds = measured * self.grid.interval_s
             return f"Only {seconds:.2f} s were measured after the fault; recovery must hold for {window_s:g} s."
         return None
 
@@ -162,56 +174,71 @@ class Probed:
         return None
 
 
-def _measure(name: str, what: str, probed: Probed, fault: tuple[int, float]) -> Measure:
-    """``fault``: when its injection was acknowledged (ns), and the recovery time from its begin (s)."""
-    injected, from_begin_s = fault
-    measure = Measure(
-        name=name,
-        value=None,
-        unit="s",
-        resolution=probed.grid.interval_s,
-        evidence=_evidence(probed, injected),
-    )
-    best, worst, resolution = probed.best, probed.worst, probed.grid.interval_s
+def _measure(name: str, what: str, probed: Probed, begin: int) -> Measure:
+    """``begin``: when the injection began (ns)."""
+    resolution, best, worst = probed.grid.interval_s, probed.best, probed.worst
+    measure = Measure(name=name, value=None, unit="s", resolution=resolution, evidence=_evidence(probed))
     if best is None:
-        seconds = (int(probed.slots.t[-1]) + probed.grid.interval - injected) / SECOND
+        seconds = (int(probed.slots.t[-1]) + probed.grid.interval - probed.acknowledged) / SECOND
         reason = f"The {what} had not recovered for good when the trial ended, {seconds:.2f} s after the fault."
         return replace(measure, value=seconds, censored=True, reason=reason)
-    least = best.seconds_since(injected)
-    earliest = 0.0 if best.at_once else min(least, (best.dark - injected) / SECOND) - resolution
     if worst is None:
         reason = _unseen(probed, "so it is not known whether the service recovered")
-        return replace(measure, possible=(least, UNSETTLED), reason=reason)
-    most = worst.seconds_since(injected)
+        return replace(measure, possible=(best.seconds, UNSETTLED), reason=reason)
     tolerated = 1 + floor((1 - probed.settings.success_ratio) * probed.length + 1e-9)
-    sure = least == most
+    sure = best.seconds == worst.seconds
     return replace(
         measure,
-        value=most,
-        interval=(max(0.0, earliest), max(from_begin_s, most, tolerated * resolution)),
-        possible=None if sure else (least, most),
-        reason=_tolerated(probed) if sure else _unseen(probed, "so the value is their worst case"),
+        value=worst.seconds,
+        interval=(_least(best, resolution), max(_most(worst, begin), worst.seconds, tolerated * resolution)),
+        possible=None if sure else (best.seconds, worst.seconds),
+        reason=_remark(probed, what) if sure else _unseen(probed, "so the value is their worst case"),
     )
 
 
-def _evidence(probed: Probed, injected: int) -> dict[str, object]:
+def _least(best: Recovery | Bright, resolution: float) -> float:
+    """From the outage's first sign to one interval before the last: nobody looked in between."""
+    if isinstance(best, Bright):
+        return 0.0
+    return max(0.0, min(best.seconds, (best.dark - best.since) / SECOND) - resolution)
+
+
+def _most(worst: Recovery | Bright, begin: int) -> float:
+    """From the last moment when it still worked, or from the injection's begin, until an answer had come."""
+    if isinstance(worst, Bright):
+        return 0.0
+    return (worst.answered - max(begin, worst.bright or begin)) / SECOND
+
+
+def _evidence(probed: Probed) -> dict[str, object]:
+    """Seconds count from the acknowledged injection; ``began_s`` is where the value counts from."""
+    acknowledged, outage = probed.acknowledged, probed.worst
     best, worst = probed.readings
     failed = probed.slots.t[worst == FAILED]
+    seen = outage if isinstance(outage, Recovery) else None
     return {
         "probes": len(probed.slots),
         "failed": int(np.count_nonzero(best == FAILED)),
         "slow": int(np.count_nonzero(worst == SLOW)),
         "unobserved": probed.unseen,
-        "first_failed_s": (int(failed[0]) - injected) / SECOND if len(failed) else None,
-        "last_failed_s": (int(failed[-1]) - injected) / SECOND if len(failed) else None,
+        "first_failed_s": (int(failed[0]) - acknowledged) / SECOND if len(failed) else None,
+        "last_failed_s": (int(failed[-1]) - acknowledged) / SECOND if len(failed) else None,
+        "began_s": (seen.since - acknowledged) / SECOND if seen else None,
+        "recovered_s": (seen.moment - acknowledged) / SECOND if seen else None,
     }
 
 
-def _tolerated(probed: Probed) -> str | None:
+def _remark(probed: Probed, what: str) -> str | None:
+    """What the figure alone does not say: failures that count as none, an outage before the acknowledgement."""
+    outage = probed.worst
     failed = int(np.count_nonzero(probed.readings[1] == FAILED))
-    if probed.worst is not None and probed.worst.at_once and failed:
-        return f"{failed} of {len(probed.slots)} probes failed, too few in any window to count as an outage."
-    return None
+    if isinstance(outage, Bright):
+        total = len(probed.slots)
+        return f"{failed} of {total} probes failed, too few in any window to count as an outage." if failed else None
+    early_s = (probed.acknowledged - outage.since) / SECOND if outage else 0.0
+    if early_s <= EARLY_S:
+        return None
+    return f"The {what} were broken {early_s:.2f} s before the injection was acknowledged; the time counts from there."
 
 
 def _unseen(probed: Probed, consequence: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.phases import SECOND, moments
 from drills.measures.quality import STREAM, Answers, answers_of, baseline_hits
-from drills.measures.recovery import sustained_from, windows_within
+from drills.measures.recovery import broken_from, sustained_from, windows_within
 from drills.measures.schedule import Floats, Grid, Slots, grid, slots
 from drills.timeline import Flags, Timeline
 
@@ -18,7 +18,9 @@ NAME = "rto_quality_s"
 
 
 def rto_quality(timeline: Timeline, settings: Settings) -> Measure:
-    """Seconds from the acknowledged injection until every later window reaches its share of the baseline.
+    """Seconds from the fault until every later window reaches its share of the baseline.
+
+    Like the other RTOs it counts from the injection's acknowledgement, or from the first miss of the outage before it.
 
     A window is ``quality_window`` requests in a row, the share ``quality_ratio`` of the baseline's hits; a
     request without an answer counts as no hit, so quality cannot be back before reads are. Unknown without a
@@ -33,9 +35,9 @@ def rto_quality(timeline: Timeline, settings: Settings) -> Measure:
         return unknown(NAME, "No quality request was recorded.")
     earlier = slots(timeline, STREAM, schedule, schedule.anchor, at.begin)
     earlier = earlier.where(~earlier.any(earlier.requests.t_done >= at.begin))
-    due = slots(timeline, STREAM, schedule, at.injected, at.end - round(settings.settle_s * SECOND))
+    due = slots(timeline, STREAM, schedule, at.begin, at.end - round(settings.settle_s * SECOND))
     asked = Asked(due, hits, settings, schedule)
-    trouble = asked.too_little() or Asked(earlier, hits, settings, schedule).unsteady()
+    trouble = asked.too_little(at.injected) or Asked(earlier, hits, settings, schedule).unsteady()
     return unknown(NAME, trouble) if trouble else _measure(asked, at.injected)
 
 
@@ -69,13 +71,14 @@ class Asked:
         """Which slots brought a list that could be held against the left-out items. [m]"""
         return self.slots.any(self.answers.answered)
 
-    def too_little(self) -> str | None:
+    def too_little(self, injected: int) -> str | None:
         users = len(np.unique(self.answers.user[self.answers.answered & self.answers.paired]))
         window, least = self.settings.quality_window, self.settings.min_users
-        if len(self.slots) >= window and users >= least:
+        asked = int(np.count_nonzero(self.slots.t >= injected))
+        if asked >= window and users >= least:
             return None
         return (
-            f"After the fault {users} held-out users were answered in {len(self.slots)} requests; "
+            f"After the fault {users} held-out users were answered in {asked} requests; "
             f"{least} and {window} are needed."
         )
 
@@ -88,11 +91,14 @@ class Asked:
         """Seconds until the sustained return of quality; None where it did not return."""
         good = self.answered | (hopeful & ~self.slots.known)
         surpluses = self.surpluses[0 if hopeful else 1]
-        first = sustained_from(good, windows_within(-surpluses, self.settings.quality_window, 0.0))
+        windows = windows_within(-surpluses, self.settings.quality_window, 0.0)
+        broken, first = broken_from(surpluses >= 0, windows), sustained_from(good, windows)
+        if broken is None:
+            return 0.0
         if first is None:
             return None
         moments = self.slots.recovered_at(self.grid)[first:][good[first:]]
-        return 0.0 if first == 0 else max(0, int(moments.min()) - injected) / SECOND
+        return max(0, int(moments.min()) - min(injected, int(self.slots.t[broken]))) / SECOND
 
 
 def _measure(asked: Asked, injected: int) -> Measure:

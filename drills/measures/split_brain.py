@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.schedule import unobserved
-from drills.record import Request
+from drills.record import Event, Request
 from drills.timeline import Flags, Ints, Requests, Timeline
 
 SAMPLE = 20
@@ -45,13 +47,23 @@ def split_brain_events(timeline: Timeline, settings: Settings) -> Measure:
     return Measure(name="split_brain_events", value=len(returns), unit="events", resolution=1, evidence=evidence)
 
 
-def _unexplained(acks: Requests, handovers: list[tuple[int, str | None]]) -> Flags:
+class Handover(NamedTuple):
+    """At some moment from ``begin`` to ``end`` (ns) writing passed to ``region``; None: to some region."""
+
+    begin: int
+    end: int
+    region: str | None
+
+
+def _unexplained(acks: Requests, handovers: list[Handover]) -> Flags:
     """Which acknowledgements return to their region without a hand-over. [n]"""
     found = np.zeros(len(acks), np.bool_)
     places = {region: np.flatnonzero(acks.region.equals(region)) for region in acks.region.counts()}
     for own, returning in places.items():
         first_done = int(acks.t_done[returning].min())
-        handed = np.sort(np.array([t for t, to in handovers if to in (None, own)], dtype=np.int64))
+        mine = [h for h in handovers if h.region in (None, own)]
+        begins = np.sort(np.array([h.begin for h in mine], dtype=np.int64))
+        ends = np.sort(np.array([h.end for h in mine], dtype=np.int64))
         for other, theirs in places.items():
             if other == own:
                 continue
@@ -60,7 +72,8 @@ def _unexplained(acks: Requests, handovers: list[tuple[int, str | None]]) -> Fla
             latest = np.maximum.accumulate(acks.t_sent[order])
             before = np.searchsorted(acks.t_done[order], acks.t_sent[returning], side="left")
             since = latest[np.maximum(before, 1) - 1]
-            handed_over = np.searchsorted(handed, acks.t_done[returning], side="right") > np.searchsorted(handed, since)
+            # Those that began before the answer came, without those that were over before ``since``.
+            handed_over = np.searchsorted(begins, acks.t_done[returning], side="right") > np.searchsorted(ends, since)
             taken_up = ~_goes_on(acks.t_sent[returning], acks.t_done[returning], since)
             found[returning] |= (before > 0) & (first_done < since) & ~handed_over & taken_up
     return found
@@ -86,13 +99,17 @@ def _sending(ack: Request) -> tuple[int, int, str]:
     return ack.t_sent, ack.t_done, ack.id or ""
 
 
-def _handovers(timeline: Timeline) -> list[tuple[int, str | None]]:
+def _handovers(timeline: Timeline) -> list[Handover]:
     """When and to which region the right to acknowledge was handed over.
 
     Promotions say so. Where none is reported, each fault and each heal may have caused one switch.
     """
     events = [e for e in timeline.events if e.trial is not None]
-    promoted = [(e.t, str(e.data.get("region"))) for e in events if e.kind == "store.promoted"]
+    promoted = [Handover(_begin(e), e.t, str(e.data.get("region"))) for e in events if e.kind == "store.promoted"]
     if promoted:
-        return [(t, region) for t, region in promoted]
-    return [(e.t, None) for e in events if e.kind in ("fault.injected", "fault.healed")]
+        return promoted
+    return [Handover(_begin(e), e.t, None) for e in events if e.kind in ("fault.injected", "fault.healed")]
+
+
+def _begin(event: Event) -> int:
+    return min(event.t, int(event.data.get("t_begin", event.t)))

@@ -18,11 +18,13 @@ from typing import Any
 
 import pytest
 
+from drills.calibration import books
+from drills.calibration.books import Served, Stretch
+from drills.calibration.scripted import serving
 from drills.load.probes import Config, schedules
 from drills.record import Request, read_events, read_part
-from tests.load.scripted_server import ScriptedServer
 
-QUALITY = [{"id": f"q{n}", "user": str(n), "expected": ["2", "9"]} for n in range(5)]
+QUALITY = [{"id": f"q{n}", "user": str(n), "expected": [f"{n}-left-0", "9"]} for n in range(5)]
 
 
 @contextmanager
@@ -65,7 +67,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_every_slot_is_sent_once_and_recorded(tmp_path: Path) -> None:
-    with ScriptedServer() as server, probing(tmp_path, server.url, duration_s=1.0) as process:
+    with serving(tmp_path) as server, probing(tmp_path, server.url, duration_s=1.0) as process:
         assert process.wait(timeout=15) == 0
     rows = recorded(tmp_path)
     assert Counter(r.stream for r in rows) == {"probe_read": 51, "probe_write": 50, "quality": 20}
@@ -80,8 +82,10 @@ def test_every_slot_is_sent_once_and_recorded(tmp_path: Path) -> None:
     assert sorted(int(r.id.split("-")[-1]) for r in rows if r.stream == "probe_write" and r.id) == list(range(50))
     first = next(r for r in rows if r.stream == "quality")
     assert (first.trial, first.status, first.region, first.node) == (3, 200, "primary", "primary/node-1")
-    assert (first.model_version, first.degraded, first.hits, first.expected) == ("abc", False, 1, 2)
-    assert {"id": "run-3-0", "user": "7", "item": "1"} in server.bodies
+    assert (first.model_version, first.degraded, first.hits, first.expected) == ("scripted", False, 1, 2)
+    served = [entry for entry in books.read(server.books) if isinstance(entry, Served)]
+    assert {f"run-3-{n}" for n in range(50)} == {s.id for s in served if s.stream == "probe_write"}
+    assert {"7", "8"} <= {s.id for s in served if s.stream == "probe_read"}
     started, stopped = read_events(tmp_path / "events.jsonl")
     assert (started.kind, stopped.kind, started.trial) == ("prober.started", "prober.stopped", 3)
     assert started.data["rates"] == {"probe_read": 50, "probe_write": 50, "quality": 20}
@@ -89,7 +93,7 @@ def test_every_slot_is_sent_once_and_recorded(tmp_path: Path) -> None:
 
 def test_one_pass_over_the_evaluation_users(tmp_path: Path) -> None:
     with (
-        ScriptedServer() as server,
+        serving(tmp_path) as server,
         probing(tmp_path, server.url, passes=1, rates={"quality": 50}) as process,
     ):
         assert process.wait(timeout=15) == 0
@@ -97,20 +101,20 @@ def test_one_pass_over_the_evaluation_users(tmp_path: Path) -> None:
 
 
 def test_a_hanging_server_does_not_slow_it_down(tmp_path: Path) -> None:
-    with ScriptedServer("drops") as server, probing(tmp_path, server.url, timeout_s=0.5) as process:
+    with serving(tmp_path) as server, probing(tmp_path, server.url, timeout_s=0.5) as process:
         wait_for(tmp_path, 50)
-        server.go_dark(1.0)
+        dark = server.perform([Stretch("drops", 1.0)])
         time.sleep(0.3)
         stop(process)
     rows = recorded(tmp_path)
-    in_the_dark = [r for r in rows if server.dark_from + 5_000_000 < r.t_scheduled < server.dark_to - 50_000_000]
+    in_the_dark = [r for r in rows if dark.begin + 5_000_000 < r.t_scheduled < dark.end - 50_000_000]
     assert len(in_the_dark) == pytest.approx(113, abs=3)
     assert {(r.status, r.error) for r in in_the_dark} == {(0, "timeout")}
     assert all(r.t_done - r.t_sent >= 490_000_000 for r in in_the_dark)
 
 
 def test_nobody_there_is_refused(tmp_path: Path) -> None:
-    with ScriptedServer() as server:
+    with serving(tmp_path) as server:
         url = server.url
     with probing(tmp_path, url, duration_s=0.2) as process:
         assert process.wait(timeout=15) == 0
@@ -118,7 +122,7 @@ def test_nobody_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_frozen_prober_shows_as_lateness(tmp_path: Path) -> None:
-    with ScriptedServer() as server, probing(tmp_path, server.url) as process:
+    with serving(tmp_path) as server, probing(tmp_path, server.url) as process:
         wait_for(tmp_path, 50)
         os.kill(process.pid, signal.SIGSTOP)
         time.sleep(3)
@@ -136,9 +140,9 @@ def test_a_frozen_prober_shows_as_lateness(tmp_path: Path) -> None:
 
 
 def test_stopping_waits_for_what_is_in_flight(tmp_path: Path) -> None:
-    with ScriptedServer("holds") as server, probing(tmp_path, server.url) as process:
+    with serving(tmp_path) as server, probing(tmp_path, server.url) as process:
         wait_for(tmp_path, 20)
-        darkness = threading.Thread(target=server.go_dark, args=(1.0,))
+        darkness = threading.Thread(target=server.perform, args=([Stretch("holds", 1.0)],))
         darkness.start()
         time.sleep(0.4)
         stop(process)
@@ -152,7 +156,7 @@ def test_stopping_waits_for_what_is_in_flight(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
-    with ScriptedServer() as server:
+    with serving(tmp_path) as server:
         config = {"url": server.url, "out": str(tmp_path / "requests.part"), "probe_users": ["1"]}
         (tmp_path / "c.json").write_text(json.dumps(config))
         parent = subprocess.Popen(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings, measure_trial
 from drills.measures.rto import rto_read, rto_write
-from drills.record import Request
+from drills.record import Event, Request
 from drills.spec import Objective
 from drills.timeline import Timeline
 from drills.verdict import Outcome, judge_measure
@@ -55,11 +55,27 @@ def test_nothing_failed() -> None:
     assert (measure.value, measure.resolution, measure.reason) == (0.0, INTERVAL_S, None)
 
 
-def test_the_injection_widens_the_interval() -> None:
-    slow = event("fault.injected", INJECTED_S, fault="x", t_begin=ns(INJECTED_S - 0.5), t_ack=ns(INJECTED_S))
-    measure = rto(reads(lambda s: 9.5 <= s < 11), events=[*without(usual_events(), "fault.injected"), slow])
-    assert measure.value == pytest.approx(1.0, abs=INTERVAL_S)
-    assert measure.interval is not None and 1.5 <= measure.interval[1] < 1.5 + 2 * INTERVAL_S
+def slowly_injected(begin_s: float) -> list[Event]:
+    slow = event("fault.injected", INJECTED_S, fault="x", t_begin=ns(begin_s), t_ack=ns(INJECTED_S))
+    return [*without(usual_events(), "fault.injected"), slow]
+
+
+def test_an_outage_that_began_while_the_fault_was_injected_counts_from_its_first_failure() -> None:
+    measure = rto(reads(lambda s: 9.7 <= s < 11), events=slowly_injected(9.5))
+    assert measure.value == pytest.approx(1.3, abs=INTERVAL_S)
+    assert measure.evidence["recovered_s"] == pytest.approx(1.0, abs=INTERVAL_S)
+    assert measure.interval is not None and 1.3 <= measure.interval[1] < 1.3 + 2 * INTERVAL_S
+
+
+def test_an_outage_that_was_over_before_the_injection_was_acknowledged_is_one() -> None:
+    measure = rto(reads(lambda s: 5.0 <= s < 9.0), events=slowly_injected(4.9))
+    assert measure.value == pytest.approx(4.0, abs=INTERVAL_S)
+    said = "The reads were broken 4.99 s before the injection was acknowledged; the time counts from there."
+    assert measure.reason == said
+
+
+def test_the_acknowledgement_counts_where_nothing_failed_before_it() -> None:
+    assert rto(reads(lambda s: 10.5 <= s < 11), events=slowly_injected(5)).value == pytest.approx(1.0, abs=INTERVAL_S)
 
 
 def test_an_outage_that_comes_back_restarts_the_clock() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from drills.measures import Measure, Settings
 from drills.measures.split_brain import split_brain_events
 from drills.record import Request
-from tests.measures.literal import event, request, timeline, usual_events
+from tests.measures.literal import event, ns, request, timeline, usual_events
 
 BARE = [event("fault.injected", 10, fault="partition"), event("fault.healed", 20, fault="partition")]
 
@@ -44,6 +44,15 @@ def test_acknowledging_in_turn_is_split_brain() -> None:
 
 def test_a_single_stale_acknowledgement_is_found() -> None:
     assert split([ack(1, "primary"), ack(11, "standby"), ack(12, "primary")], (10.5, "standby")).value == 1
+
+
+def test_a_hand_over_takes_as_long_as_the_command_that_does_it() -> None:
+    """The switch happens somewhere between its begin and its acknowledgement."""
+    acks = [ack(1, "primary"), ack(11, "standby"), ack(24.5, "primary"), ack(26, "primary")]
+    events = [*usual_events(), event("store.promoted", 25.5, region="primary", t_begin=ns(24))]
+    assert split(acks, (10.5, "standby"), events=events).value == 0
+    late = [*usual_events(), event("store.promoted", 25.5, region="primary", t_begin=ns(25))]
+    assert split(acks, (10.5, "standby"), events=late).value == 1
 
 
 def test_what_goes_on_without_the_other_counts_once() -> None:
