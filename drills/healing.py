@@ -20,7 +20,7 @@ def heal_open_faults(run_dir: Path, target: Any, trial: int | None = None) -> li
     undo = UndoLog(run_dir, trial)
     healed = []
     for intent in unhealed(run_dir):
-        with hooks.at(hooks.Place(Path(intent.folder), run_dir / "logs" / "hooks.log")):
+        with hooks.at(hooks.Place(Path(intent.folder), run_dir / "logs" / hooks.LOG)):
             evidence = _heal(intent, target, undo)
         undo.confirmed(intent.fault, intent.arguments, evidence.observed, evidence.text)
         healed.append((intent, evidence))

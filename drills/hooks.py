@@ -24,6 +24,7 @@ from drills.undo import FOLDER_VARIABLE, RUN_VARIABLE
 
 DEFAULT_TIMEOUT_S = 30.0
 LAST_WORDS = 400
+LOG = "hooks.log"
 # What drills.chaos ends with where the activity itself failed, so that nobody can tell what its answer would have been.
 EXIT_NO_ANSWER = 2
 
@@ -65,7 +66,7 @@ def place() -> Place:
     run = os.environ.get(RUN_VARIABLE)
     return Place(
         Path(os.environ.get(FOLDER_VARIABLE) or Path.cwd()),
-        (Path(run) / "logs" if run else home()) / "hooks.log",
+        (Path(run) / "logs" if run else home()) / LOG,
     )
 
 
@@ -96,7 +97,7 @@ def run(name: str, hook: Hook, where: Place) -> Ended:
         log.flush()
         begin = log.tell()
         try:
-            code = _run(hook, where.folder, log.fileno())
+            code = _run(hook, where, log.fileno())
         except OSError as error:
             return Ended(False, False, f"{name} cannot be run: {error.strerror}: {error.filename}")
     words = _last_words(where.log, begin)
@@ -114,12 +115,25 @@ def must(name: str, hook: Hook, where: Place) -> Ended:
     return ended
 
 
-def _run(hook: Hook, folder: Path, output: int) -> int | None:
+def end_interrupted(log: Path) -> None:
+    """Kill what is left of a hook whose runner was killed, lest it break something after all was healed."""
+    running = _running(log)
+    with contextlib.suppress(OSError, ValueError):
+        os.killpg(int(running.read_text()), signal.SIGKILL)
+    running.unlink(missing_ok=True)
+
+
+def _running(log: Path) -> Path:
+    """Where the process group of the hook that runs is noted."""
+    return log.with_suffix(".pid")
+
+
+def _run(hook: Hook, where: Place, output: int) -> int | None:
     """The exit code; None where it had to be killed. What it leaves running in the background goes on running."""
-    with _argv(hook, folder) as (argv, fds):
+    with _argv(hook, where.folder) as (argv, fds):
         process = subprocess.Popen(
             argv,
-            cwd=folder,
+            cwd=where.folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -127,6 +141,7 @@ def _run(hook: Hook, folder: Path, output: int) -> int | None:
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing is held that the child could need
         )
+    _running(where.log).write_text(str(process.pid))
     try:
         return process.wait(timeout=hook.timeout_s)
     except subprocess.TimeoutExpired:
@@ -136,6 +151,7 @@ def _run(hook: Hook, folder: Path, output: int) -> int | None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        _running(where.log).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

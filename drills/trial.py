@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from drills import experiment, jitter, processes
+from drills import experiment, hooks, jitter, processes
 from drills.errors import TargetError
 from drills.guard import Guard
 from drills.healing import heal_open_faults
@@ -140,6 +140,7 @@ def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventW
             events.write("abort", reason=f"the experiment's process ended with {child.returncode}; see logs")
     finally:
         processes.stop(child, 0.0)
+        hooks.end_interrupted(trial.run.logs / hooks.LOG)
         heal_open_faults(trial.run.path, trial.target, trial.number)
         _look(trial, watch, clients)
 

@@ -62,8 +62,11 @@ class Custom:
     def look_first(self, target: Target) -> None:
         """Note how the service answers with nothing broken; raises TargetError where the fault is in force already."""
         if self.check is not None:
-            if (ended := self.check.asked()).ok:
+            ended = self.check.asked()
+            if ended.ok:
                 raise TargetError(f"the fault seems to be in force before it was injected: {ended.text}")
+            if not ended.answered:
+                raise TargetError(f"nobody could tell whether the fault takes effect: {ended.text}")
             return
         object.__setattr__(self, "_before", _usual(target))
 

@@ -26,8 +26,8 @@ class Deployment:
     """A deployed service, as its clients and recdr reach it.
 
     ``edge_url`` is the clients' way in, ``service`` how to ask there. ``doors`` are the ways to single regions past the
-    traffic director; a region without a door cannot be asked by itself. ``sample``: a user, and where events may be
-    written an item, that recdr may use for looks of its own.
+    traffic director; a region without a door cannot be asked by itself. ``sample``: a user, and where there are any an
+    item to write about and a query, that recdr may use for looks of its own.
 
     The rest is there only where recdr deployed it itself. ``ops_url`` reaches one node or one region, seen from the
     edge site: send ``X-Recdr-Node`` or ``X-Recdr-Region`` with the request.
@@ -37,7 +37,7 @@ class Deployment:
     edge_url: str
     service: Service = RECSVC
     doors: Mapping[str, Door] = field(default_factory=dict)
-    sample: Mapping[str, str] = field(default_factory=lambda: {"user": "recdr-look"})
+    sample: Mapping[str, str] = field(default_factory=lambda: {"user": "recdr-look", "query": "star"})
     about: Mapping[str, Any] = field(default_factory=dict)
     ops_url: str = ""
     nodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

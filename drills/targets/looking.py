@@ -49,7 +49,7 @@ async def _look(deployment: Deployment, ops: tuple[str, ...]) -> dict[Way, Look]
 
 def _can_ask(deployment: Deployment, way: Way) -> bool:
     ask = deployment.service.ask_of(way.op)
-    return ask is not None and not ({"item"} & ask.names - deployment.sample.keys())
+    return ask is not None and {"item", "query"} & ask.names <= deployment.sample.keys()
 
 
 async def _ask(deployment: Deployment, way: Way) -> Look:
@@ -58,7 +58,7 @@ async def _ask(deployment: Deployment, way: Way) -> Look:
     assert question is not None
     # No id of a trial begins like this, so the read-back does not take it for one of the drill's events.
     number = f"look-{secrets.token_hex(8)}"
-    values: dict[str, str | int] = {"id": number, "query": "a", "prefix": number, "n": 0, "k": LOOK_K}
+    values: dict[str, str | int] = {"id": number, "prefix": number, "n": 0, "k": LOOK_K}
     try:
         async with open_session(TIMEOUT_S, door.headers) as session:
             answer, content = await ask(session, door.url, question.render(**{**values, **deployment.sample}))

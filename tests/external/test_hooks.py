@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -127,3 +128,22 @@ def test_faults_run_theirs_where_the_drill_lies(place: Place, monkeypatch: pytes
     with hooks.at(elsewhere):
         assert hooks.place() == elsewhere
     assert hooks.place().folder == place.folder
+
+
+def test_what_is_left_of_a_hook_whose_runner_was_killed_is_ended(place: Place) -> None:
+    """The process itself dies with its runner; those that it started would go on and break something later."""
+    mark = f"{5000 + os.getpid() / 1e7:.7f}"
+    script = (
+        "from pathlib import Path; from drills import hooks; from drills.spec import Hook;"
+        f"hooks.run('inject', Hook(('sh', '-c', 'sleep {mark} & sleep {mark}'), None, 60.0),"
+        f" hooks.Place(Path({str(place.folder)!r}), Path({str(place.log)!r})))"
+    )
+    with subprocess.Popen([sys.executable, "-c", script]) as runner:
+        deadline = time.monotonic() + 10
+        while len(commands_with(f"sleep {mark}")) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        runner.kill()
+    assert commands_with(f"sleep {mark}") != []
+    hooks.end_interrupted(place.log)
+    assert eventually_empty(lambda: commands_with(f"sleep {mark}"), 3.0) == []
+    hooks.end_interrupted(place.log)

@@ -160,6 +160,8 @@ def test_a_check_that_cannot_be_run_confirms_nothing(port: int, tmp_path: Path) 
     fault = Custom(inject=nothing, heal=nothing, check=Doing({"command": ["./no-such-check"]}))
     assert not fault.took_effect(target).observed
     assert not fault.healed(target).observed
+    with pytest.raises(TargetError, match="nobody could tell"):
+        fault.look_first(target)
 
 
 def test_it_has_none_of_the_abilities_that_break_a_lab() -> None:

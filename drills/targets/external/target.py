@@ -44,7 +44,7 @@ class ExternalTarget:
     def __init__(self, settings: ServiceSettings, run_dir: Path, *, progress: Progress | None = None) -> None:
         self.settings = settings
         self.reference = run_dir / "target.json"
-        self.place = Place(settings.folder, run_dir / "logs" / "hooks.log")
+        self.place = Place(settings.folder, run_dir / "logs" / hooks.LOG)
         self.progress: Progress = progress or (lambda _: None)
         self.deploy_seconds: float | None = None
 
@@ -60,13 +60,13 @@ class ExternalTarget:
     def deployment(self) -> Deployment:
         """The service as the drill file describes it."""
         settings = self.settings
-        sample = {"user": settings.users[0], **({"item": settings.items[0]} if settings.items else {})}
+        known = {"user": settings.users, "item": settings.items, "query": settings.queries}
         return Deployment(
             kind=self.kind,
             edge_url=settings.edge,
             service=settings.service,
             doors=settings.regions,
-            sample=sample,
+            sample={name: values[0] for name, values in known.items() if values},
             about={} if self.deploy_seconds is None else {"deploy_seconds": self.deploy_seconds},
         )
 
