@@ -35,6 +35,7 @@ def recorded(answer: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.slow
 def test_the_first_is_accepted_and_holds_measures_with_spread_and_lists_from_everywhere(
     recdr: Recdr, tmp_path: Path
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_service_without_reads_has_neither_lists_nor_latencies(recdr: Recdr, t
     assert found["regions"].keys() == set(REGIONS), "the doors can be asked all the same"
 
 
+@pytest.mark.slow
 def test_a_sick_service_gets_no_baseline_and_a_reason(recdr: Recdr, tmp_path: Path) -> None:
     with served(Shop(writes=False)) as shop:
         drill = str(shop.drill(tmp_path / "shop.yaml"))
@@ -132,6 +134,7 @@ def test_a_sick_service_gets_no_baseline_and_a_reason(recdr: Recdr, tmp_path: Pa
     assert any("no baseline could be recorded" in reason for reason in verdict["reasons"])
 
 
+@pytest.mark.slow
 def test_evaluation_users_without_an_answer_are_named_or_too_many(recdr: Recdr, tmp_path: Path) -> None:
     unlucky: set[str] = set()
 
@@ -154,6 +157,7 @@ def test_evaluation_users_without_an_answer_are_named_or_too_many(recdr: Recdr, 
     assert "only 17 of 20 evaluation users were answered (empty" in three.stderr
 
 
+@pytest.mark.slow
 def test_a_drill_uses_the_accepted_one_and_says_which(recdr: Recdr, tmp_path: Path) -> None:
     with served(Shop()) as shop:
         drill = str(shop.drill(tmp_path / "shop.yaml", settle_s=3))
