@@ -9,11 +9,8 @@ from functools import lru_cache
 import aiohttp
 from yarl import URL
 
-from drills.service import MAX_BODY_BYTES, Asked
+from drills.service import KEEP_ALIVE_S, MAX_BODY_BYTES, Asked
 from drills.templates import with_environment
-
-# Below the keep-alive of usual servers, so that no request meets a connection that its server is just closing.
-KEEP_ALIVE_S = 1.0
 
 
 def open_session(timeout_s: float, headers: Mapping[str, str]) -> aiohttp.ClientSession:
@@ -21,13 +18,18 @@ def open_session(timeout_s: float, headers: Mapping[str, str]) -> aiohttp.Client
 
     Raises UsageError where ``headers`` need an environment variable that is not set.
     """
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
         # Else aiohttp rounds timeouts of more than 5 s up to whole seconds.
         timeout=aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=math.inf),
         headers={"Accept-Encoding": "identity", **with_environment(headers)},
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+    # Else aiohttp sends a GET, PUT or DELETE again, by itself, whose connection broke: a write would come twice, and
+    # a failure would be hidden. It offers no public way to say so.
+    assert session._retry_connection
+    session._retry_connection = False
+    return session
 
 
 async def ask(session: aiohttp.ClientSession, url: str, asked: Asked) -> tuple[aiohttp.ClientResponse, bytes | None]:

@@ -23,7 +23,7 @@ class JsonPath:
     def __init__(self, text: str) -> None:
         self.text = text
         self._steps = _steps(text)
-        self._singular = _EVERY not in self._steps if self._steps is not None else self._compiled.singular_query()
+        self.singular = _EVERY not in self._steps if self._steps is not None else self._compiled.singular_query()
 
     def values(self, document: Any) -> list[Any]:
         """All that the path selects, in the document's order; empty where it selects nothing."""
@@ -40,7 +40,7 @@ class JsonPath:
     def listed(self, document: Any) -> list[Any]:
         """The values of a list: what the path selects or, where it leads to one list, what stands in it."""
         found = self.values(document)
-        return found[0] if self._singular and found and isinstance(found[0], list) else found
+        return found[0] if self.singular and found and isinstance(found[0], list) else found
 
     def leads_to_nothing(self, document: Any) -> bool:
         """For a path that selected nothing: True if the lists it leads through are there and are empty.

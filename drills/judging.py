@@ -53,10 +53,12 @@ def settings_of(drill: Drill) -> Settings:
     if external is None:
         return settings
     asked = external.service
-    read_back = asked.write is not None and asked.read_back is not None
+    back = asked.read_back if asked.write is not None else None
     return replace(
         settings,
-        regions=settings.regions if read_back else (),
+        regions=settings.regions if back is not None else (),
+        logs_listed=back is None or not back.by_id,
+        shows_repeats=back is None or back.shows_repeats,
         writes=asked.write is not None,
         names_region=asked.region_header is not None or asked.region_json is not None,
         personal=external.personal,

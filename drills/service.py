@@ -18,6 +18,9 @@ from drills.templates import Values, compile_json, compile_path, compile_text, n
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """A longer answer is not read to its end: it is ``oversize``."""
+KEEP_ALIVE_S = 1.0
+"""Idle connections are dropped after this, below the keep-alive of usual servers: no request shall meet one that its
+server is just closing, for none is sent a second time."""
 MAX_ID_CHARACTERS = 512
 MAX_HEADER_CHARACTERS = 100
 EMPTY, UNREADABLE, UNACKNOWLEDGED, OVERSIZE, HTTP = "empty", "unreadable", "unacknowledged", "oversize", "http"
@@ -25,7 +28,15 @@ _NOTHING = (None, False, 0, "")
 
 
 class Unreadable(Exception):  # noqa: N818 - it says what an answer is, not what recdr did wrong
-    """An answer does not hold what its path leads to; the text says why."""
+    """An answer does not hold what its path leads to; the text says why. ``key``: which setting led there."""
+
+    def __init__(self, text: str, key: str = "") -> None:
+        super().__init__(f"{key} {text}" if key else text)
+        self.key = key
+
+    def within(self, kind: str) -> str:
+        """The text, with the key of the drill file where the request is of this kind."""
+        return f"service.{kind}.{self}" if self.key else str(self)
 
 
 class Headers(Protocol):
@@ -69,6 +80,16 @@ class Ask:
         """The names that stand in path, headers and body."""
         return frozenset(names_in([self.path, dict(self.headers), self.body]))
 
+    @property
+    def by_id(self) -> bool:
+        """Whether a read_back looks events up one by one; else it lists them."""
+        return "id" in self.names
+
+    @property
+    def shows_repeats(self) -> bool:
+        """Whether a read_back can show that an event is stored more than once: only a list of ids can repeat one."""
+        return not self.by_id or (self._ids is not None and not self._ids.singular)
+
     def render(self, **values: str | int) -> Asked:
         """The request for these values; raises UsageError where an environment variable is missing."""
         fill_path, fill_headers, fill_body = self._fills
@@ -83,10 +104,16 @@ class Ask:
         if not values:
             if self._ids.leads_to_nothing(document):
                 return []
-            raise Unreadable(f"{self.ids} selects nothing")
-        ids = [_id(value) for value in values]
+            raise Unreadable(f"{self.ids}: nothing is there", "ids")
+        try:
+            ids = [_id(value) for value in values]
+        except ValueError as error:
+            raise Unreadable(f"{self.ids}: {error}", "ids") from None
         if self._scores is not None:
-            _check_scores(self._scores.listed(document), len(ids))
+            try:
+                _check_scores(self._scores.listed(document), len(ids))
+            except ValueError as error:
+                raise Unreadable(f"{self.scores}: {error}", "scores") from None
         return ids
 
     def acknowledges(self, content: bytes) -> bool:
@@ -106,7 +133,7 @@ class Ask:
         if not values:
             return None
         if len(values) > 1 or isinstance(values[0], bool) or not isinstance(values[0], str | int):
-            raise Unreadable(f"{self.next} selects no cursor")
+            raise Unreadable(f"{self.next}: {_shown(values[0])} is no cursor", "next")
         return str(values[0]) or None
 
     @cached_property
@@ -136,7 +163,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Seen:
-    """What an answer shows. ``error`` None: it is right. ``items``: at most k ids, each once, of a right read."""
+    """What an answer shows. ``error`` None: it is right. ``items``: at most k ids, each once, of a right read.
+
+    ``why``: what made a read ``unreadable``, with the key in the drill file that leads there.
+    """
 
     error: str | None = None
     items: list[str] | None = None
@@ -144,6 +174,7 @@ class Seen:
     node: str | None = None
     model_version: str | None = None
     degraded: bool | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +200,7 @@ class Service:
 
     def seen(self, op: str, status: int, headers: Headers, content: bytes | None, k: int) -> Seen:
         """Read an answer; ``content`` None: it was longer than ``MAX_BODY_BYTES``."""
-        error: str | None = None
+        error, why = None, None
         items: list[str] | None = None
         if not 200 <= status < 300:
             error = HTTP
@@ -178,10 +209,11 @@ class Service:
         elif op == "event":
             error = None if self.write is None or self.write.acknowledges(content) else UNACKNOWLEDGED
         else:
-            items, error = self._listed(op, content, k)
+            items, error, why = self._listed(op, content, k)
         degraded = _header(headers, self.degraded_header)
         return Seen(
             error=error,
+            why=why,
             items=items,
             region=self.region_of(headers, content),
             node=_header(headers, self.node_header),
@@ -201,19 +233,20 @@ class Service:
                 found = str(values[0])[:MAX_HEADER_CHARACTERS] or None
         return found if found is None else self.region_names.get(found, found)
 
-    def _listed(self, op: str, content: bytes, k: int) -> tuple[list[str] | None, str | None]:
+    def _listed(self, op: str, content: bytes, k: int) -> tuple[list[str] | None, str | None, str | None]:
+        """The ids, what is wrong with them, and why."""
         ask = self.ask_of(op)
         if ask is None or ask.ids is None:
-            return None, None
+            return None, None, None
         if not content.strip():
-            return None, EMPTY
+            return None, EMPTY, None
         try:
             ids = ask.listed(decoded(content))
-        except Unreadable:
-            return None, UNREADABLE
+        except Unreadable as error:
+            return None, UNREADABLE, error.within("search" if op == "search" else "read")
         # A search may well find nothing; a recommender that has nothing to say has failed.
-        error = EMPTY if not ids and op == "recommend" else None
-        return (None if error else list(dict.fromkeys(ids[:k]))), error
+        wrong = EMPTY if not ids and op == "recommend" else None
+        return (None if wrong else list(dict.fromkeys(ids[:k]))), wrong, None
 
     @cached_property
     def _region(self) -> JsonPath | None:
@@ -242,14 +275,20 @@ def _id(value: Any) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise Unreadable(f"{str(value)[:60]!r} is no id")
+    raise ValueError(f"{_shown(value)} is no id")
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in the answer, at most 60 characters of it."""
+    return msgspec.json.encode(value).decode()[:60]
 
 
 def _check_scores(scores: list[Any], count: int) -> None:
     if len(scores) != count:
-        raise Unreadable(f"{len(scores)} scores for {count} ids")
-    if any(isinstance(score, bool) or not isinstance(score, int | float) for score in scores):
-        raise Unreadable("a score is not a number")
+        raise ValueError(f"{len(scores)} scores for {count} ids")
+    for score in scores:
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise ValueError(f"{_shown(score)} is no score")
 
 
 def _header(headers: Headers, name: str | None) -> str | None:

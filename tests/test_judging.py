@@ -58,6 +58,21 @@ def test_a_foreign_service_is_measured_by_what_it_can_show(
     assert not settings.personal
 
 
+@pytest.mark.parametrize(
+    ("read_back", "listed", "repeats"),
+    [
+        ('{path: "/events", ids: "$.ids"}', True, True),
+        ('{path: "/events/{id}"}', False, False),
+        ('{path: "/events/{id}", ids: "$.found[*]"}', False, True),
+    ],
+)
+def test_how_it_is_read_back_says_what_can_be_counted(
+    tmp_path: Path, read_back: str, listed: bool, repeats: bool
+) -> None:
+    settings = judging.settings_of(spec.load(drill(tmp_path, WRITE, f"      read_back: {read_back}")))
+    assert (settings.logs_listed, settings.shows_repeats) == (listed, repeats)
+
+
 @pytest.mark.parametrize("expected", [1, None])
 def test_the_parts_of_a_run_that_was_killed_are_judged(tmp_path: Path, expected: int | None) -> None:
     """Also long after its file of right answers has gone: whether there were any, the record says."""

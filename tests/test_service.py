@@ -135,6 +135,38 @@ def test_what_a_read_shows(content: object, items: list[str] | None, error: str 
     assert (answer.items, answer.error) == (items, error)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (listing("a", 12.0), "service.read.ids $.items[*].id: 12.0 is no id"),
+        (listing(None), "service.read.ids $.items[*].id: null is no id"),
+        ({"error": "no such user"}, "service.read.ids $.items[*].id: nothing is there"),
+        ({"items": [{"id": "a", "score": "1"}]}, 'service.read.scores $.items[*].score: "1" is no score'),
+        ({"items": [{"id": "a"}]}, "service.read.scores $.items[*].score: 0 scores for 1 ids"),
+        (b"<html>", "no JSON: "),
+        (listing("a"), None),
+        (listing(), None),
+    ],
+)  # fmt: skip
+def test_what_is_unreadable_says_where_and_why(content: object, why: str | None) -> None:
+    found = seen(content).why
+    assert found == why or (why is not None and why.endswith(" ") and found is not None and found.startswith(why))
+
+
+@pytest.mark.parametrize(
+    ("ask", "shows"),
+    [
+        (Ask("/e?after={cursor}", ids="$.ids", next="$.next"), True),
+        (Ask("/e/{id}"), False),
+        (Ask("/e/{id}", ids="$.id"), False),
+        (Ask("/e/{id}", ids="$.found[*].id"), True),
+        (Ask("/e", body={"id": "{id}"}, ids="$..id"), True),
+    ],
+)
+def test_only_a_list_shows_what_is_stored_twice(ask: Ask, shows: bool) -> None:
+    assert ask.shows_repeats is shows
+
+
 def test_a_body_that_was_too_long_is_oversize() -> None:
     assert SHOP.seen("recommend", 200, {}, None, 3).error == "oversize"
     assert SHOP.seen("event", 200, {}, None, 3).error == "oversize"

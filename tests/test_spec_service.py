@@ -153,6 +153,7 @@ def test_editors_accept_what_is_right(file: Path) -> None:
 
 USERS = "users: {count: 6, prefix: user-}"
 READ_BACK = SERVICE[SERVICE.index("      read_back:") : SERVICE.index("      search:")]
+BY_ID = '      read_back: {path: "/events/{id}"}\n'
 WRITE = SERVICE[SERVICE.index("      write:") : SERVICE.index("      read_back:")]
 HELD_OUT = "      held_out: {file: held_out.jsonl}\n"
 REGIONS = SERVICE[SERVICE.index("      regions:") : SERVICE.index("      headers: {Auth")]
@@ -171,6 +172,7 @@ WRONG: list[tuple[list[tuple[str, str]], str, str]] = [
     ([("edge: http://127.0.0.1:8080/", "edge: http://x:99999§")], "recdr.service.edge", "is no address"),
     ([("      edge: http", "      egde: http§")], "recdr.service.egde", "Did you mean 'edge'?"),
     ([("        primary: http", "        east: http§")], "recdr.service.regions.east", "Known: primary, standby."),
+    ([("standby: {url: \"http://127.0.0.1:8082\", headers: {X-Side: b}}", "standby: HTTP://127.0.0.1:8081/"), ("      regions:", "      regions:§")], "recdr.service.regions", "both lead to the same one. Give each its own"),
     ([("{url: \"http://127.0.0.1:8082\", headers", "{headers"), ("standby:", "standby:§")], "recdr.service.regions.standby", "'url' is missing"),
     ([("${env:SHOP_TOKEN}\"", "${env:SHOP_TOKN}\"§")], "recdr.service.headers.Authorization", "variable SHOP_TOKN is not set. Run 'export SHOP_TOKN=...'"),
     ([("X-All: \"1\"", "X-All: 1§")], "recdr.service.headers.X-All", "Put it in quotes."),
@@ -224,10 +226,25 @@ WRONG: list[tuple[list[tuple[str, str]], str, str]] = [
     ([(WRITE + READ_BACK, ""), ("rpo_events:", "rpo_events:§")], "recdr.objectives.rpo_events", "has no 'write'. Add service.write"),
     ([(READ_BACK, ""), ("rpo_events:", "rpo_events:§")], "recdr.objectives.rpo_events", "has no 'read_back'. Add service.read_back"),
     ([(REGIONS, ""), ("rpo_events:", "rpo_events:§")], "recdr.objectives.rpo_events", "has no 'regions'. Add service.regions"),
+    ([("        standby: {url: \"http://127.0.0.1:8082\", headers: {X-Side: b}}\n", ""), ("rpo_events:", "rpo_events:§")], "recdr.objectives.rpo_events", "has no 'regions.standby'. Add service.regions.standby"),
+    ([("        primary: http://127.0.0.1:8081\n", ""), ("rpo_events:", "stale_events:§")], "recdr.objectives.stale_events", "Add service.regions.primary"),
+    ([(READ_BACK, BY_ID), ("rpo_events:", "duplicated_events:§")], "recdr.objectives.duplicated_events", "which does not tell how often. List the events"),
+    ([(READ_BACK, BY_ID.replace("}\n", ", ids: $.id}\n")), ("rpo_events:", "duplicated_events:§")], "recdr.objectives.duplicated_events", "which does not tell how often"),
     ([(WRITE + READ_BACK, ""), ("rpo_events: {max: 0}", "rto_write_s: {max: 1}§")], "recdr.objectives.rto_write_s", "has no 'write'"),
     ([("      region: {header: X-Region, names: {eu: primary}}\n", ""), ("rpo_events: {max: 0}", "split_brain_events: {max: 0}§")], "recdr.objectives.split_brain_events", "has no 'region'"),
     ([(HELD_OUT, ""), ("recall_at_20:", "recall_at_20:§")], "recdr.objectives.recall_at_20", "has no 'held_out'. Add service.held_out (the right answers of some users) or drop the objective."),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('standby: {url: "http://127.0.0.1:8082"', 'standby: {url: "http://127.0.0.1:8081"'),
+        (READ_BACK, BY_ID.replace("}\n", ', ids: "$.found[*]"}\n')),
+    ],
+)
+def test_doors_that_differ_by_a_header_and_look_ups_that_count_are_fine(file: Path, change: tuple[str, str]) -> None:
+    load(written(file, edited(change, ("rpo_events:", "duplicated_events:"))))
 
 
 @pytest.mark.parametrize(("changes", "key", "said"), [pytest.param(*w, id=f"{i}-{w[1]}") for i, w in enumerate(WRONG)])

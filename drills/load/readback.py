@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,12 +21,12 @@ from drills.errors import TargetError
 from drills.http import ask, open_session
 from drills.record import EventWriter, ReadBack, read_part
 from drills.service import Ask, Door, Service, Unreadable, decoded
-from drills.targets.base import Deployment
+from drills.targets.base import REGIONS, Deployment
 
 CATCH_UP_S = 15.0
 PAUSE_S = 0.3
-CALM_S = 2.0
-"""A region that cannot be compared with another must have stood still for this long."""
+CALM_S = 1.0
+"""What regions hold must have stood still for this long: one may yet forget what it had when they first agreed."""
 TIMEOUT_S = 5.0
 TRIES = 3
 MAX_PAGES = 100_000
@@ -48,6 +49,10 @@ class Log:
     first_read: int = 0
     since: int = 0
     """When the first of the latest readings that were all the same had ended."""
+    latest: int = 0
+    """When the latest of them had ended."""
+    named: frozenset[str] = frozenset()
+    """What the answers of the latest reading called the region that they came from."""
     seen: dict[str, int] = field(default_factory=dict)
 
     def take(self, reading: Reading, seen: dict[str, int], now: int) -> None:
@@ -55,9 +60,14 @@ class Log:
         self.first_read = self.first_read or now
         if self.why or reading != self.reading:
             self.since = now
-        self.reading, self.why = reading, ""
+        self.reading, self.why, self.latest = reading, "", now
         for number, when in seen.items():
             self.seen.setdefault(number, when)
+
+    @property
+    def calm(self) -> bool:
+        """Whether two readings that lie far enough apart, and all between them, were the same."""
+        return not self.why and self.latest - self.since >= CALM_S * 1e9
 
 
 def read_back(
@@ -65,14 +75,15 @@ def read_back(
 ) -> list[ReadBack]:
     """One row an event id and region, for ids that begin with ``prefix``; ``parts``: what the clients wrote down.
 
-    Replication may still be catching up when the clients have stopped, so the regions are read until they agree, at
-    most for 15 s. What they differ in then is what was lost, unless a region's log is still growing: that one, and one
-    that cannot be read, is noted as not read back. Nothing is noted of a service that cannot be read back at all.
+    Replication may still be catching up when the clients have stopped, so the regions are read until they agree, and
+    still do a second later, at most for 15 s. What they differ in then is what was lost, unless a region's log is still
+    changing: that one, and one that cannot be read, is noted as not read back. Nothing is noted of a service that
+    cannot be read back at all.
     """
     question = deployment.service.read_back
     if question is None:
         return []
-    wanted = _attempted(parts, prefix) if "id" in question.names else []
+    wanted = _attempted(parts, prefix) if question.by_id else []
     reader = _Reader(deployment.service, question, dict(deployment.doors), prefix, wanted)
     logs = asyncio.run(reader.read_until_settled())
     rows = []
@@ -102,15 +113,22 @@ def _restless(logs: dict[str, Log], log: Log) -> str:
     return f"its log was still changing after {CATCH_UP_S:.0f} s"
 
 
+def _agreed(logs: dict[str, Log]) -> bool:
+    """Whether all regions hold the same; a single one has nothing to be held against."""
+    readings = [None if log.why else log.reading for log in logs.values()]
+    return all(reading is not None and reading == readings[0] for reading in readings)
+
+
 def _settled(logs: dict[str, Log]) -> bool:
-    """Whether all regions hold the same; a single one has nothing to be held against and must stand still."""
-    readings = [log.reading for log in logs.values() if not log.why]
-    if len(readings) < len(logs) or None in readings:
-        return False
-    if len(logs) == 1:
-        [log] = logs.values()
-        return time.monotonic_ns() - log.since > CALM_S * 1e9
-    return all(reading == readings[0] for reading in readings)
+    """Whether all regions hold the same and have stood still."""
+    return _agreed(logs) and all(log.calm for log in logs.values())
+
+
+def _tell_apart(logs: dict[str, Log]) -> None:
+    """Two doors behind which answers bear the same name lead to one region, so neither shows what its own holds."""
+    for (one, log), (other, beside) in itertools.combinations(logs.items(), 2):
+        if not log.why and not beside.why and (same := log.named & beside.named):
+            log.why = beside.why = f"the doors of {one} and {other} lead to one region: {min(same)!r} answered at both"
 
 
 @dataclass
@@ -124,15 +142,20 @@ class _Reader:
     wanted: Sequence[str]
 
     async def read_until_settled(self) -> dict[str, Log]:
-        """Read again and again, at least twice unless all agree at once: whether a log stands still takes two looks."""
+        """Read again and again, at least twice: whether a log stands still takes two looks.
+
+        Regions that have only just agreed when the time is up are given the time to stand still.
+        """
         logs = {region: Log() for region in self.doors}
         deadline = time.monotonic() + CATCH_UP_S
         for number in itertools.count(1):
             await asyncio.gather(*(self._read(region, log) for region, log in logs.items()))
-            failed = any(log.why for log in logs.values())
-            if not logs or _settled(logs) or (time.monotonic() >= deadline and (number > 1 or failed)):
+            _tell_apart(logs)
+            failed, agreed = any(log.why for log in logs.values()), _agreed(logs)
+            end = deadline + 2 * CALM_S if agreed else deadline
+            if _settled(logs) or (time.monotonic() >= end and (number > 1 or failed)):
                 break
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(CALM_S if agreed else PAUSE_S)
         return logs
 
     async def _read(self, region: str, log: Log) -> None:
@@ -142,10 +165,13 @@ class _Reader:
         try:
             async with asyncio.timeout(limit_s), open_session(TIMEOUT_S, self.doors[region].headers) as session:
                 door = _Door(session, self.doors[region].url, region, self)
-                reading = await (door.looked_up(seen) if "id" in self.question.names else door.listed(seen))
+                reading = await (door.looked_up(seen) if self.question.by_id else door.listed(seen))
+                log.named = frozenset(door.named)
         except TimeoutError as error:
             log.why = str(error) or f"no answer within {TIMEOUT_S:.0f} s, or no end of its log within {limit_s:.0f} s"
-        except (Unreadable, TargetError, aiohttp.ClientError, OSError, ValueError) as error:
+        except Unreadable as error:
+            log.why = error.within("read_back")
+        except (TargetError, aiohttp.ClientError, OSError, ValueError) as error:
             log.why = str(error) or type(error).__name__
         else:
             log.take(reading, seen, time.monotonic_ns())
@@ -159,6 +185,8 @@ class _Door:
     url: str
     region: str
     reader: _Reader
+    named: set[str] = field(default_factory=set)
+    """What its answers call the region that they come from."""
 
     async def listed(self, seen: dict[str, int]) -> Reading:
         """Page by page, to the end; raises TargetError or Unreadable where that is not reached."""
@@ -184,7 +212,13 @@ class _Door:
         raise TargetError(f"its log has more than {MAX_PAGES} pages")
 
     async def looked_up(self, seen: dict[str, int]) -> Reading:
-        """Event by event, some at a time; the first that cannot be told ends the reading."""
+        """Event by event, some at a time; the first that cannot be told ends the reading.
+
+        One more is asked for that nobody ever sent: a door that has this one, too, says yes to everything.
+        """
+        never = f"{self.reader.prefix}-N-{secrets.token_hex(4)}"
+        if await self._count(never):
+            raise TargetError(f"it says that it has stored {never}, an event that nobody sent: a look-up tells nothing")
         found = Reading()
         waiting = iter(self.reader.wanted)
 
@@ -229,6 +263,8 @@ class _Door:
                     break
             await asyncio.sleep(PAUSE_S)
         said = service.region_of(answer.headers, content)
-        if said != self.region and said in self.reader.doors:
+        if said != self.region and said in REGIONS:
             raise TargetError(f"asked {self.region} for its log, {said} answered")
+        if said is not None:
+            self.named.add(said)
         return answer.status, content

@@ -10,7 +10,7 @@ import gevent
 from geventhttpclient.client import HTTPClient
 from geventhttpclient.url import URL
 
-from drills.service import MAX_BODY_BYTES, Asked
+from drills.service import KEEP_ALIVE_S, MAX_BODY_BYTES, Asked
 
 _BLOCK = 64 * 1024
 _COMPRESSED = ("gzip", "deflate", "x-gzip")
@@ -36,29 +36,37 @@ class Answer:
 
 
 class Sender:
-    """Sends one request after the other."""
+    """Sends one request after the other, each once."""
 
     def __init__(self, base_url: str, timeout_s: float) -> None:
         url = URL(base_url)
         self._base = url
         self._path = url.path.rstrip("/")
         self._timeout_s = timeout_s
+        self._used = time.monotonic_ns()
         self._client = self._new_client()
 
     def send(self, asked: Asked) -> Answer:
         """Send and wait for the whole answer, at most ``timeout_s``; never raises for what the service does."""
+        if time.monotonic_ns() - self._used > KEEP_ALIVE_S * 1e9:
+            self._renew()
         sent = time.monotonic_ns()
         limit = gevent.Timeout(self._timeout_s)
         try:
             with limit:
                 status, headers, content = self._exchange(asked)
-            return Answer(sent, time.monotonic_ns(), status, headers, content)
+            self._used = time.monotonic_ns()
+            return Answer(sent, self._used, status, headers, content)
         except gevent.Timeout as caught:
             if caught is not limit:
                 raise
             return self._failed(sent, "timeout")
         except Exception as error:  # what a service under test makes of HTTP knows no bounds
             return self._failed(sent, _kind_of(error))
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._client.close()
 
     def _exchange(self, asked: Asked) -> tuple[int, Headers, bytes | None]:
         response = self._client.request(
@@ -84,13 +92,17 @@ class Sender:
         self._client = self._new_client()
 
     def _new_client(self) -> HTTPClient:
-        return HTTPClient.from_url(
+        client = HTTPClient.from_url(
             self._base,
             concurrency=1,
             connection_timeout=self._timeout_s,
             network_timeout=self._timeout_s,
             headers={"Accept-Encoding": "identity"},
         )
+        # Else it sends a GET, PUT or DELETE again, by itself, whose connection broke; it takes one attempt more than
+        # its pool has connections, and the pool asks for its size no more once it is made.
+        client._connection_pool.size = -1
+        return client
 
 
 def _plain(content: bytes, encoding: str | None) -> bytes | None:

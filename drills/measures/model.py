@@ -125,6 +125,10 @@ class Settings:
     """How much less each next rank weighs in an overlap."""
     regions: tuple[str, ...] = ("primary", "standby")
     """Regions whose event logs must have been read back; none: the service cannot be read back."""
+    logs_listed: bool = True
+    """Whether a region lists all that it has stored; else it is asked only for events that were sent."""
+    shows_repeats: bool = True
+    """Whether reading back shows how often an event is stored."""
     writes: bool = True
     """Whether the service takes writes at all."""
     names_region: bool = True
@@ -145,6 +149,8 @@ def absent(settings: Settings) -> dict[str, str]:
     if not settings.regions:
         why = "The service has no way to read its events back, so nobody knows which it kept."
         found |= dict.fromkeys(("rpo_events", "rpo_s", "duplicated_events", "stale_events"), why)
+    elif not settings.shows_repeats:
+        found["duplicated_events"] = "A look-up by id does not show how often the service has stored an event."
     if not settings.names_region:
         found["split_brain_events"] = "The service's answers do not say which region gave them."
     if not settings.writes:

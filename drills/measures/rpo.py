@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from drills.measures.ledger import Ledger, ledger
-from drills.measures.model import UNSETTLED, Measure, Settings, unknown
+from drills.measures.model import UNSETTLED, Measure, Settings, absent, unknown
 from drills.measures.phases import SECOND, moments
 from drills.timeline import Flags, Timeline
 
@@ -18,6 +18,8 @@ def rpo_events(timeline: Timeline, settings: Settings) -> Measure:
     """How many acknowledged events are missing from the log of at least one region after healing."""
     books = ledger(timeline, settings)
     evidence = _evidence(timeline, books)
+    if not settings.logs_listed:  # nobody asked for what was never sent
+        evidence |= {"unexpected": None, "unexpected_ids": None}
     if not settings.regions or not books.acknowledged.any():
         return unknown("rpo_events", _why_nothing(settings), **evidence)
     return _counted("rpo_events", _number(_any_region(books.lost(), books)), books, evidence)
@@ -51,6 +53,8 @@ def duplicated_events(timeline: Timeline, settings: Settings) -> Measure:
     books = ledger(timeline, settings)
     if not settings.regions:
         return unknown("duplicated_events", _why_nothing(settings))
+    if not settings.shows_repeats:
+        return unknown("duplicated_events", absent(settings)["duplicated_events"])
     if not len(books.ids):
         return unknown("duplicated_events", "No write was sent.")
     twice = {region: log.count > 1 for region, log in books.logs.items()}

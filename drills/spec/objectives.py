@@ -131,6 +131,8 @@ def _check_shown(doc: Document, where: Where, name: str, service: ServiceSetting
         "write": asked.write is not None,
         "read_back": asked.read_back is not None,
         "regions": bool(service.regions),
+        "regions.standby": "standby" in service.regions,
+        "regions.primary": "primary" in service.regions,
         "region": bool(asked.region_header or asked.region_json),
         # the file itself is not there when a run is judged again
         "held_out": "held_out" in doc.value((*where[:-2], "service")),
@@ -139,9 +141,13 @@ def _check_shown(doc: Document, where: Where, name: str, service: ServiceSetting
         if not there[need]:
             problem = f"the service cannot show this: it has no {need!r}"
             raise doc.error(where, problem, f"Add service.{need} ({_ADD[need]}) or drop the objective.")
+    if name == "duplicated_events" and asked.read_back is not None and not asked.read_back.shows_repeats:
+        problem = "the service cannot show this: 'read_back' looks events up by id, which does not tell how often"
+        remedy = 'List the events, or let read_back.ids select every copy ("$.events[*].id"), or drop the objective.'
+        raise doc.error(where, problem, remedy)
 
 
-_READ_BACK = ("write", "read_back", "regions")
+_READ_BACK = ("write", "read_back", "regions", "regions.primary", "regions.standby")
 SHOWN_BY = {
     "rto_write_s": ("write",),
     "failed_writes": ("write",),
@@ -158,6 +164,8 @@ _ADD = {
     "write": "how an event is stored",
     "read_back": "how stored events are read",
     "regions": "where each region is reached past the edge",
+    "regions.primary": "what is lost only there shows nowhere else",
+    "regions.standby": "what is lost only there shows nowhere else",
     "region": "how an answer says which region it came from",
     "held_out": "the right answers of some users",
 }

@@ -234,7 +234,18 @@ def _regions(doc: Document, where: Where, beside: Beside) -> dict[str, Door]:
             raise doc.error(place, "'url' is missing", "For example: url: http://127.0.0.1:8081")
         headers = _headers(doc, (*place, "headers"), beside) if "headers" in only else {}
         found[region] = Door(_url(doc, (*place, "url")), headers)
+    if len({_plain(door) for door in found.values()}) < len(found):
+        problem = "both regions have the same address and headers, so both lead to the same one"
+        raise doc.error(where, problem, "Give each its own, or drop one.")
     return found
+
+
+def _plain(door: Door) -> tuple[object, ...]:
+    """The same for the same address and headers, in whatever case they are written."""
+    parts = urlsplit(door.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    headers = sorted((name.lower(), value) for name, value in door.headers.items())
+    return parts.scheme, parts.hostname, port, parts.path, tuple(headers)
 
 
 def _url(doc: Document, where: Where) -> str:

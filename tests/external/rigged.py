@@ -67,14 +67,15 @@ class Honest:
     def answer(self, door: str | None, path: str, query: dict[str, list[str]], body: Any) -> Answer:
         if door == "primary" and self.lost:
             raise GoneError
-        region = door or self.serving()
+        region = self.door_of(door) if door else self.serving()
         if path == "/recommend":
-            return self.read(region, str(body["user"]), int(body["k"]))
+            asked = body or {name: values[0] for name, values in query.items()}
+            return self.read(region, str(asked["user"]), int(asked["k"]))
         if path == "/events" and body is not None:
             return self.write(region, str(body["id"]))
         if path.startswith("/events/"):
             number = path.removeprefix("/events/")
-            return self.say(region, {"id": number}, 200 if number in self.stored[region] else 404)
+            return self.look_up(region, number) if body is None else self.write(region, number)
         return self.read_back(region, query.get("after", ["0"])[0])
 
     def say(self, region: str, document: Any, status: int = 200) -> Answer:
@@ -83,6 +84,12 @@ class Honest:
 
     def called(self, region: str) -> str:
         return region
+
+    def door_of(self, door: str) -> str:
+        return door
+
+    def look_up(self, region: str, number: str) -> Answer:
+        return self.say(region, {"id": number}, 200 if number in self.stored[region] else 404)
 
     def read(self, region: str, user: str, k: int) -> Answer:
         return self.say(region, {"items": self.listed(region, user, k)})
@@ -306,6 +313,69 @@ class Forgetful(Honest):
         self.lost_at = None
 
 
+class HaveAll(Honest):
+    """Forgets a fifth of what the standby was sent, and finds whatever it is asked for by its id."""
+
+    def store(self, region: str, number: str) -> None:
+        if region == "primary" or random.random() > 0.2:
+            super().store(region, number)
+
+    def look_up(self, region: str, number: str) -> Answer:
+        found = number in self.stored[region]
+        return self.say(region, {"id": number, "found": found})
+
+
+class OneDoorForTwo(Honest):
+    """The standby's door leads to the primary, and so nobody sees that the standby keeps nothing."""
+
+    def door_of(self, door: str) -> str:
+        return "primary"
+
+    def store(self, region: str, number: str) -> None:
+        self.stored["primary"].append(number)
+
+    def restore(self) -> None:
+        self.lost_at = None
+
+    def called(self, region: str) -> str:
+        return {"primary": "eu-1", "standby": "us-1"}[region]
+
+
+class ForgetsLater(Honest):
+    """The primary is read back whole once; then most of what it had is gone."""
+
+    reads = 0
+
+    def read_back(self, region: str, after: str) -> Answer:
+        if region == "primary" and after == "0":
+            self.reads += 1
+            if self.reads > 1:
+                self.stored["primary"] = self.stored["primary"][:20]
+        return super().read_back(region, after)
+
+
+class HalfDeaf(Honest):
+    """The standby does all that it is asked and, every second time, closes the connection without a word."""
+
+    turn = 0
+
+    def answer(self, door: str | None, path: str, query: dict[str, list[str]], body: Any) -> Answer:
+        found = super().answer(door, path, query, body)
+        if door is None and self.lost:
+            self.turn += 1
+            if self.turn % 2:
+                raise GoneError
+        return found
+
+
+class Rotates(Honest):
+    """Everybody gets the same items from the standby, turned by one or two places."""
+
+    def listed(self, region: str, user: str, k: int) -> list[str]:
+        turn = int(user.removeprefix("u")) % 3
+        return super().listed(region, user, k) if region == "primary" else [*ITEMS[turn:k], *ITEMS[:turn]]
+
+
 RIGS: dict[str, type[Honest]] = {kind.__name__: kind for kind in (Honest, *Honest.__subclasses__())}
 
 
@@ -319,6 +389,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.serve(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+    do_PUT = do_POST  # noqa: N815 - http.server calls it by this name
 
     def serve(self, content: bytes | None) -> None:
         url = urlsplit(self.path)

@@ -29,6 +29,8 @@ def without_write(drill: dict[str, Any], port: int) -> None:
 
 def with_one_door(drill: dict[str, Any], port: int) -> None:
     del _recdr(drill)["service"]["regions"]["standby"]
+    for name in ("rpo_events", "duplicated_events"):
+        del _recdr(drill)["objectives"][name]
 
 
 def without_check(drill: dict[str, Any], port: int) -> None:
@@ -48,6 +50,18 @@ def with_a_hook_that_hangs(drill: dict[str, Any], port: int) -> None:
 
 def read_back_by_id(drill: dict[str, Any], port: int) -> None:
     _recdr(drill)["service"]["read_back"] = {"path": "/events/{id}"}
+    del _recdr(drill)["objectives"]["duplicated_events"]
+
+
+def by_methods_that_may_be_repeated(drill: dict[str, Any], port: int) -> None:
+    service = _recdr(drill)["service"]
+    service["read"] = {"path": "/recommend?user={user}&k={k}", "ids": "$.items"}
+    service["write"] = {"path": "/events/{id}", "method": "PUT", "body": {}, "acknowledged": "$.stored"}
+    _recdr(drill)["load"] = {"rate": 20, "users": 5, "mix": {"recommend": 0.5, "search": 0, "event": 0.5}}
+
+
+def without_lists(drill: dict[str, Any], port: int) -> None:
+    del _recdr(drill)["objectives"]["overlap_at_20"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,16 @@ def nothing_was_read_back(told: Told) -> None:
     assert told.measure("duplicated_events")["value"] is None
 
 
+def nothing_is_counted_by_id(told: Told) -> None:
+    assert "duplicated_events" not in told.verdict["measures"]
+    assert told.measure("rpo_events")["evidence"]["unexpected"] is None
+
+
+def nothing_came_twice(told: Told) -> None:
+    assert told.measure("duplicated_events")["value"] == 0
+    assert told.measure("failed_writes")["value"] > 5
+
+
 READS = {"rto_read_s": "FAIL"}
 UNREAD = {"rpo_events": "UNKNOWN", "duplicated_events": "UNKNOWN"}
 LISTS = {"overlap_at_20": "FAIL"}
@@ -99,7 +123,8 @@ reads_back_late = never_recovered_before_the_heal("rto_read_s")
 CASES = [
     Case("Honest", "PASS", {}, "All 6 objectives were met"),
     Case("HonestByClients", "PASS", {}, "All 6", rig="Honest", change=without_check),
-    Case("HonestById", "PASS", {}, "All 6", rig="Honest", change=read_back_by_id),
+    Case("HonestById", "PASS", {}, "All 5", "Honest", read_back_by_id, nothing_is_counted_by_id),
+    Case("HonestByGetAndPut", "PASS", {}, "All 6", rig="Honest", change=by_methods_that_may_be_repeated),
     Case("DropsWrites", "FAIL", {"rpo_events": "FAIL"}, "acknowledged events that a region lost"),
     Case("OneRegion", "FAIL", {"rpo_events": "FAIL"}, "acknowledged events that a region lost"),
     Case("Forgetful", "FAIL", {"rpo_events": "FAIL"}, "region lost", also=lost_only_by("primary")),
@@ -140,7 +165,19 @@ CASES = [
     Case("EndlessReadBack", "UNKNOWN", UNREAD, "no end of its log", also=nothing_was_read_back),
     Case("FailingReadBack", "UNKNOWN", UNREAD, "HTTP 500", also=nothing_was_read_back),
     Case("LyingHeader", "UNKNOWN", UNREAD, "primary answered", also=nothing_was_read_back),
-    Case("OneDoor", "UNKNOWN", UNREAD, "read back", "Honest", with_one_door),
+    Case("OneDoor", "PASS", {}, "All 4", "Honest", with_one_door, nothing_was_read_back),
+    Case("OneDoorForTwo", "UNKNOWN", UNREAD, "lead to one region: 'eu-1' answered at both", also=nothing_was_read_back),
+    Case("HaveAll", "UNKNOWN", {"rpo_events": "UNKNOWN"}, "an event that nobody sent", change=read_back_by_id),
+    Case("ForgetsLater", "FAIL", {"rpo_events": "FAIL"}, "region lost", also=lost_only_by("primary")),
+    Case(
+        "HalfDeaf",
+        "FAIL",
+        {**READS, "rto_write_s": "FAIL"},
+        "until reads worked again",
+        change=by_methods_that_may_be_repeated,
+        also=nothing_came_twice,
+    ),
+    Case("Rotates", "UNKNOWN", {}, "the same items, in 3 different orders", change=without_lists),
     Case("NoWrite", "PASS", {}, "All 3 objectives were met", "Honest", without_write, no_write_is_measured),
     Case("Unmoved", "UNKNOWN", {}, "no observable effect"),
     Case("UnmovedByClients", "UNKNOWN", {}, "no observable effect", "Unmoved", without_check),

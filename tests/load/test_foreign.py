@@ -17,8 +17,9 @@ from aiohttp import web
 from drills import rundir
 from drills.load.audience import Audience
 from drills.load.clients import Clients
+from drills.load.sender import Sender
 from drills.record import Request, read_events, read_part
-from drills.service import Ask, Service
+from drills.service import KEEP_ALIVE_S, Ask, Service
 from drills.spec import Drill, Load, ProbeRates
 from drills.spec.model import Mix
 from drills.targets.base import Deployment
@@ -80,6 +81,26 @@ async def hangs_up(request: web.Request) -> web.StreamResponse:
     return response
 
 
+def half_deaf(asked: Counter[str]) -> Answer:
+    """Does what it is asked and, every second time, closes the connection instead of saying so."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked[f"{request.method} {request.path_qs}"] += 1
+        if asked.total() % 2:
+            assert request.transport is not None
+            request.transport.close()
+        return web.json_response({"stored": True}) if request.method == "PUT" else listing(1, 2)
+
+    return answer
+
+
+REPEATABLE = Service(
+    "shop",
+    read=Ask("/for/{user}?n={n}", method="GET", ids="$.items[*].id"),
+    write=Ask("/events/{id}", method="PUT", acknowledged="$.stored"),
+)
+
+
 async def forgets(request: web.Request) -> web.StreamResponse:
     return web.json_response({"stored": False}) if request.path == "/events" else listing()
 
@@ -138,6 +159,17 @@ def test_a_hostile_answer_is_never_taken_for_a_good_one(
     assert not any(r.ok or r.items or r.hits for r in rows)
     if read[1] == "timeout":
         assert all(0.95e9 < r.t_done - r.t_sent < 1.5e9 for r in rows)
+
+
+def test_what_may_be_repeated_is_sent_once_all_the_same(tmp_path: Path) -> None:
+    asked: Counter[str] = Counter()
+    with foreign_server(half_deaf(asked)) as url:
+        rows = [row for row in probed(tmp_path, url, REPEATABLE) if row.stream != "quality"]
+    writes = [f"PUT /events/{row.id}" for row in rows if row.op == "event"]
+    assert writes
+    assert {asked[write] for write in writes} == {1}
+    assert asked.total() == len(recorded(tmp_path))
+    assert {row.error for row in rows} == {None, "reset"}
 
 
 def test_a_service_that_takes_no_events_has_no_write_probes(tmp_path: Path) -> None:
@@ -218,6 +250,36 @@ def test_the_users_are_not_fooled_either(
     assert {(r.status, r.error) for r in rows if r.op == "event"} == {write or read}
     if read[1] == "timeout":
         assert all(0.45e9 < r.t_done - r.t_sent < 1.2e9 for r in rows)
+
+
+def test_the_users_send_each_request_once(tmp_path: Path) -> None:
+    asked: Counter[str] = Counter()
+    with foreign_server(half_deaf(asked)) as url:
+        tested = clients(tmp_path, url, REPEATABLE, Load(rate=30, users=3, mix=Mix(0.5, 0, 0.5)))
+        rows = let_run(tested, 1.0)
+    writes = [f"PUT /events/{row.id}" for row in rows if row.op == "event"]
+    assert writes
+    assert {asked[write] for write in writes} == {1}
+    assert {row.error for row in rows} == {None, "reset"}
+
+
+def test_a_connection_that_was_idle_is_not_used_again(tmp_path: Path) -> None:
+    """Most servers close it after some seconds, and then the next request of that user would fail."""
+    used: list[object] = []
+
+    async def notes(request: web.Request) -> web.StreamResponse:
+        used.append(request.transport)
+        return listing(1)
+
+    with foreign_server(notes) as url:
+        sender = Sender(url, 2.0)
+        for pause_s in (0.0, 0.0, KEEP_ALIVE_S + 0.1):
+            time.sleep(pause_s)
+            assert sender.send(SHOP.read.render(user="1", k=1)).status == 200  # type: ignore[union-attr]
+        sender.close()
+    first, second, third = used
+    assert first is second
+    assert second is not third
 
 
 def test_a_service_that_only_reads_is_only_read(tmp_path: Path) -> None:

@@ -174,6 +174,62 @@ def test_the_other_region_answering_is_noticed(tmp_path: Path) -> None:
     assert "asked standby for its log, primary answered" in told["standby"].data["why"]
 
 
+@pytest.mark.parametrize("said", ["eu-1", "primary"])
+def test_two_doors_to_one_region_show_neither(tmp_path: Path, said: str) -> None:
+    log = pages(lambda: ids(1), region=said)
+    with foreign_server(log) as one, foreign_server(log) as other:
+        rows, told = read(tmp_path, LISTING, primary=one, standby=other)
+    assert told["standby"].kind == "readback.failed"
+    if said == "eu-1":
+        assert rows == []
+        assert "lead to one region: 'eu-1' answered at both" in told["primary"].data["why"]
+
+
+def test_names_that_are_not_translated_may_differ(tmp_path: Path) -> None:
+    one_log, other_log = pages(lambda: ids(1), region="eu-1"), pages(lambda: ids(1), region="us-1")
+    with foreign_server(one_log) as one, foreign_server(other_log) as other:
+        _, told = read(tmp_path, LISTING, primary=one, standby=other)
+    assert {event.kind for event in told.values()} == {"readback.done"}
+
+
+def test_a_region_without_a_door_may_not_answer_for_another(tmp_path: Path) -> None:
+    with foreign_server(pages(lambda: ids(1), region="primary")) as url:
+        _, told = read(tmp_path, LISTING, standby=url)
+    assert "asked standby for its log, primary answered" in told["standby"].data["why"]
+
+
+def test_a_region_that_forgets_after_it_was_read_has_lost_it(tmp_path: Path) -> None:
+    asked = [0]
+
+    def forgetting() -> list[str]:
+        asked[0] += 1
+        return ids(1, 2) if asked[0] == 1 else ids(1)
+
+    with foreign_server(pages(forgetting)) as one, foreign_server(pages(lambda: ids(1, 2))) as other:
+        rows, told = read(tmp_path, LISTING, primary=one, standby=other)
+    assert counts(rows, "primary") == dict.fromkeys(ids(1), 1)
+    assert counts(rows, "standby") == dict.fromkeys(ids(1, 2), 1)
+    assert {event.kind for event in told.values()} == {"readback.done"}
+
+
+def test_what_agreed_at_the_last_moment_is_given_the_time_to_stand_still(tmp_path: Path) -> None:
+    begin = time.monotonic()
+
+    def catching_up() -> list[str]:
+        return ids(1, 2) if time.monotonic() - begin > readback.CATCH_UP_S - 0.2 else ids(1)
+
+    with foreign_server(pages(lambda: ids(1, 2))) as one, foreign_server(pages(catching_up)) as other:
+        rows, told = read(tmp_path, LISTING, primary=one, standby=other)
+    assert counts(rows, "standby") == dict.fromkeys(ids(1, 2), 1)
+    assert {event.kind for event in told.values()} == {"readback.done"}
+
+
+def test_what_cannot_be_read_is_shown_as_it_came(tmp_path: Path) -> None:
+    with foreign_server(pages(list)) as one, foreign_server(half_ids) as other:
+        _, told = read(tmp_path, LISTING, primary=one, standby=other)
+    assert told["standby"].data["why"] == "service.read_back.ids $.events[*].id: null is no id"
+
+
 def test_an_empty_log_is_empty(tmp_path: Path) -> None:
     with foreign_server(pages(list)) as one:
         rows, told = read(tmp_path, LISTING, primary=one, standby=one)
@@ -216,10 +272,24 @@ def test_events_are_looked_up_one_by_one(tmp_path: Path) -> None:
     whole, _ = lookup(set(everything))
     with foreign_server(answer) as one, foreign_server(whole) as other:
         rows, told = read(tmp_path, BY_ID, written(tmp_path, [*everything, "other-1"]), primary=one, standby=other)
-    assert set(asked) == set(everything), "each event of the trial is asked for, and nothing else"
+    never = set(asked) - set(everything)
+    assert all(number.startswith(f"{PREFIX}-N-") for number in never)
+    assert len(asked) == len(everything) * len(never) + len(never), "each event of the trial, and one that is none"
     assert set(everything) - set(counts(rows, "primary")) == {everything[7]}
     assert set(counts(rows, "standby")) == set(everything)
     assert told["primary"].data["found"] == 49
+
+
+@pytest.mark.parametrize("found", [None, "$.id"])
+def test_a_door_that_has_everything_is_not_believed(tmp_path: Path, found: str | None) -> None:
+    async def echoes(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"id": request.match_info["path"].rpartition("/")[2], "found": False})
+
+    ask, (honest, _) = Ask("/events/{id}", method="GET", ids=found), lookup(set(ids(1, 2)))
+    with foreign_server(honest) as one, foreign_server(echoes) as other:
+        rows, told = read(tmp_path, ask, written(tmp_path, ids(1, 2)), primary=one, standby=other)
+    assert "an event that nobody sent" in told["standby"].data["why"]
+    assert {row.region for row in rows} == {"primary"}
 
 
 def test_one_event_that_cannot_be_told_leaves_the_region_unread(tmp_path: Path) -> None:
@@ -235,7 +305,7 @@ def test_with_a_path_the_id_must_be_among_those_that_were_found(tmp_path: Path) 
 
     async def answer(request: web.Request) -> web.StreamResponse:
         found = {one: [one, one], two: [], three: ["another"]}
-        return web.json_response({"found": found[request.match_info["path"].rpartition("/")[2]]})
+        return web.json_response({"found": found.get(request.match_info["path"].rpartition("/")[2], [])})
 
     ask = Ask("/events/{id}", method="GET", ids="$.found")
     with foreign_server(answer) as url:

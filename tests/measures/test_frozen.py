@@ -38,6 +38,15 @@ def test_one_list_for_everybody_in_a_phase(span: tuple[float, float], phase: str
     assert doubts(asked(span)) == ((expected,) if phase else ())
 
 
+def test_the_same_items_in_another_order_are_no_other_list() -> None:
+    rows = asked((9.9, 20))
+    for n, row in enumerate(rows):
+        if row.items == SAME:
+            row.items = [*SAME[n % 3 :], *SAME[: n % 3]]
+    (said,) = doubts(rows)
+    assert said == "In the phase 'during' 50 different users were all given the same items, in 3 different orders."
+
+
 def test_a_region_that_is_frozen_shows_though_the_other_is_not() -> None:
     (said,) = doubts(asked((9.9, 20), region="standby"))
     assert said == "In the phase 'during' 25 different users were all given one and the same list by standby."

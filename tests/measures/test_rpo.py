@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drills.measures import Measure, Settings
+from drills.measures import Measure, Settings, measure_trial
 from drills.measures.rpo import duplicated_events, rpo_events, rpo_s, stale_events
 from drills.record import ReadBack
 from drills.spec import Objective
@@ -46,6 +46,15 @@ def test_nothing_lost() -> None:
     assert measure.evidence["acknowledged"] == 1500
     assert rpo_s(whole, Settings()).value == 0
     assert duplicated_events(whole, Settings()).value == 0
+
+
+def test_a_look_up_by_id_counts_neither_copies_nor_strangers() -> None:
+    whole, by_id = timeline(writes()), Settings(logs_listed=False, shows_repeats=False)
+    assert duplicated_events(whole, by_id).value is None
+    assert "duplicated_events" not in measure_trial(whole, by_id)
+    assert duplicated_events(whole, Settings(logs_listed=False)).value == 0
+    lost = rpo_events(whole, by_id)
+    assert (lost.value, lost.evidence["unexpected"]) == (0, None)
 
 
 def test_lost_in_one_region_is_lost() -> None:
