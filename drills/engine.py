@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from drills import baseline, calibration, experiment, judging, record, rundir
+from drills import baseline, calibration, experiment, judging, open_runs, record, rundir
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
 from drills.interruption import ignore_signals, interruptible
@@ -47,6 +47,11 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
     if options.trials is not None and options.trials < len(drill.variants):
         raise UsageError(f"--trials {options.trials}: the drill has {len(drill.variants)} variants, or some never run")
     run_dir = rundir.create(options.out or home() / "runs", drill.path.stem)
+    with open_runs.opened(run_dir):
+        return _run(run_dir, drill, options, observer)
+
+
+def _run(run_dir: RunDir, drill: Drill, options: Options, observer: Observer) -> RunDir:
     shutil.copyfile(drill.path, run_dir.drill)
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from drills import hooks
 from drills.faults import FAULTS
-from drills.faults.base import HEAL_TIMEOUT_S, Evidence, wait_for
+from drills.faults.base import HEAL_TIMEOUT_S, Evidence, LooksFirst, wait_for
 from drills.undo import Intent, UndoLog, unhealed
 
 
@@ -29,6 +29,8 @@ def heal_open_faults(run_dir: Path, target: Any, trial: int | None = None) -> li
 
 def _heal(intent: Intent, target: Any, undo: UndoLog) -> Evidence:
     fault = FAULTS[intent.fault](**intent.arguments)
+    if isinstance(fault, LooksFirst):
+        fault.recall(intent.noted)
     begin = time.monotonic_ns()
     try:
         fault.heal(target)

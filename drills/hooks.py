@@ -20,13 +20,14 @@ from drills.errors import TargetError, UsageError
 from drills.home import home
 from drills.processes import die_with_parent, memory_file
 from drills.spec import Hook
+from drills.spec.hooks import DEFAULT_TIMEOUT_S
 from drills.undo import FOLDER_VARIABLE, RUN_VARIABLE
 
-DEFAULT_TIMEOUT_S = 30.0
 LAST_WORDS = 400
 LOG = "hooks.log"
-# What drills.chaos ends with where the activity itself failed, so that nobody can tell what its answer would have been.
-EXIT_NO_ANSWER = 2
+YES, NO = 0, 1
+"""The exit codes that answer a question. A shell ends with 126 or 127 where there is nothing to run, ``drills.chaos``
+with 2 where the activity itself failed: who ends with anything else has not got as far as an answer."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a hook ended. ``ok``: as it should. ``answered`` False: not by itself, which answers no question."""
+    """How a hook ended. ``ok``: as it should. ``answered`` False: that is no answer to a yes-or-no question."""
 
     ok: bool
     answered: bool
@@ -103,8 +104,7 @@ def run(name: str, hook: Hook, where: Place) -> Ended:
     words = _last_words(where.log, begin)
     if code is None:
         return Ended(False, False, f"{name} did not end within {hook.timeout_s:g} s and was killed{words}")
-    answered = code >= 0 and not (hook.provider is not None and code >= EXIT_NO_ANSWER)
-    return Ended(code == 0, answered, f"{name} ended with {code}{words}")
+    return Ended(code == YES, code in (YES, NO), f"{name} ended with {code}{words}")
 
 
 def must(name: str, hook: Hook, where: Place) -> Ended:

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,13 @@ FOLDER_VARIABLE = "RECDR_FOLDER"  # the drill file's own, where commands of the 
 class Intent:
     """A fault that somebody meant to inject, with its arguments as the drill file gives them.
 
-    ``folder`` is where commands among them are to run.
+    ``folder`` is where commands among them are to run; ``noted`` is what the fault saw before it, for its healing.
     """
 
     fault: str
     arguments: dict[str, Any]
     folder: str = field(default="", compare=False)
+    noted: tuple[str, ...] = field(default=(), compare=False)
 
 
 class UndoLog:
@@ -51,15 +53,20 @@ class UndoLog:
 
     def is_open(self, fault: str, arguments: dict[str, Any]) -> bool:
         """Whether this fault was injected and never confirmed as healed."""
-        return Intent(fault, arguments) in unhealed(self.path.parent)
+        return self.intent(fault, arguments) is not None
+
+    def intent(self, fault: str, arguments: dict[str, Any]) -> Intent | None:
+        """The intent of a fault that was never confirmed as healed; None where there is none."""
+        return next((found for found in unhealed(self.path.parent) if found == Intent(fault, arguments)), None)
 
     def note(self, kind: str, **data: Any) -> None:
         """Write an event of this run and trial that is no fault's."""
         self._events.write(kind, **data)
 
-    def intend(self, fault: str, arguments: dict[str, Any]) -> None:
+    def intend(self, fault: str, arguments: dict[str, Any], noted: Sequence[str] = ()) -> None:
         folder = os.environ.get(FOLDER_VARIABLE) or str(Path.cwd())
-        self._append({"do": "inject", "fault": fault, "arguments": arguments, "folder": folder}, durable=True)
+        entry = {"do": "inject", "fault": fault, "arguments": arguments, "folder": folder, "noted": list(noted)}
+        self._append(entry, durable=True)
         self._events.write("fault.intent", fault=fault, arguments=arguments)
 
     def injected(
@@ -116,7 +123,7 @@ def unhealed(run_dir: Path) -> list[Intent]:
             entry = json.loads(line)
         except ValueError:  # blank, or torn by a full disk: nothing was injected on it
             continue
-        intent = Intent(entry["fault"], entry["arguments"], entry.get("folder", ""))
+        intent = Intent(entry["fault"], entry["arguments"], entry.get("folder", ""), tuple(entry.get("noted", ())))
         key = json.dumps([intent.fault, intent.arguments], sort_keys=True)
         open_.pop(key, None)
         if entry["do"] == "inject":

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {
         *("errors", "home", "jitter", "ranks", "tables", "frames", "record", "merging", "timeline", "rundir"),
-        *("interruption", "processes", "undo", "naming"),
+        *("interruption", "processes", "undo", "open_runs", "naming"),
     },
     {"jsonpaths", "templates", "service", "http"},
     {"measures", "spec"},

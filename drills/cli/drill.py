@@ -14,7 +14,7 @@ import typer
 from rich.syntax import Syntax
 from rich.table import Table
 
-from drills import engine, judging, rundir, spec, undo
+from drills import engine, judging, open_runs, rundir, spec, undo
 from drills.baseline import Store
 from drills.cli.terminal import ERR, OUT, Lines, Screen, print_verdict
 from drills.engine import Options
@@ -173,19 +173,27 @@ def judge(name: RunName = None, as_json: AsJson = False) -> None:
 @app.command()
 def heal(name: RunName = None) -> None:
     """Heal what a drill broke when it could not do so itself (kill -9, power cut); safe to repeat."""
-    run = _unhealed_run(name)
+    found = [rundir.find(home() / "runs", name)] if name else _left_open()
+    run, others = (found[0], found[1:]) if found else (None, [])
+    if run and open_runs.is_running(run):
+        raise UsageError(f"{run.path} is still running: end it with Ctrl-C, then it heals by itself")
+    if others:
+        left_over = ", ".join(str(other.path) for other in others)
+        OUT.print(f"Healing the latest; name the others to heal them: {left_over}", soft_wrap=True)
     service = _service_of(run) if run else None
     if run and service:
         _heal_service(run, service)
         return
     lab = standing()
     if lab is None:
-        OUT.print("No lab is up: a drill's own lab goes with the drill, and everything it broke with it.")
+        _tell_nothing_to_heal(run)
         return
     with exclusive(lab.lab_dir):
         left = heal_open_faults(run.path, lab) if run else []
         _tell_healed(left)
         lab.reset()
+    if run:
+        open_runs.close(run)
     OUT.print("The lab serves with all its nodes, and the primary is the master.")
     if not all(evidence.observed for _, evidence in left):
         raise typer.Exit(EXIT_UNKNOWN)
@@ -206,6 +214,7 @@ def _heal_service(run: rundir.RunDir, service: ExternalTarget) -> None:
             service.leave()
         else:
             service.reset()
+    open_runs.close(run)
     state = "torn down, for the drill had deployed it" if service.own else "healthy"
     OUT.print(f"{service.settings.service.name} is {state}.")
     if not all(evidence.observed for _, evidence in left):
@@ -218,16 +227,28 @@ def _tell_healed(left: list[tuple[Intent, Evidence]]) -> None:
         OUT.print(f"{state}: {intent.fault} ({shown(intent.arguments)}): {evidence.text}", soft_wrap=True)
 
 
-def _unhealed_run(name: str | None) -> rundir.RunDir | None:
-    """The run that was named, else the latest that left something unhealed."""
+def _left_open() -> list[rundir.RunDir]:
+    """The runs that left something unhealed or did not come to their end, the latest first; none that still runs."""
     runs = home() / "runs"
-    if name:
-        return rundir.find(runs, name)
-    known = sorted((path for path in runs.iterdir() if path.is_dir()), reverse=True) if runs.is_dir() else []
-    known = [path for path in known if undo.unhealed(path)]
+    here = [rundir.RunDir(path) for path in runs.iterdir() if path.is_dir()] if runs.is_dir() else []
+    unhealed = [run for run in here if undo.unhealed(run.path) and not open_runs.is_running(run)]
+    found = {run.path: run for run in [*unhealed, *open_runs.abandoned()]}
+    known = sorted(found.values(), key=lambda run: run.id, reverse=True)
     # A lab that died took its faults with it; a service that recdr did not deploy is still as the run left it.
-    there = [path for path in known if (path / "target.json").exists()] if standing() is None else known
-    return rundir.RunDir(there[0]) if there else None
+    return [run for run in known if (run.path / "target.json").exists()] if standing() is None else known
+
+
+def _tell_nothing_to_heal(run: rundir.RunDir | None) -> None:
+    """What is known where there is neither a service nor a lab to heal, and what is not."""
+    if run:
+        OUT.print(f"No lab is up: what {run.path} broke in a lab of recdr's is gone with that lab.", soft_wrap=True)
+        return
+    OUT.print(
+        f"Nothing to heal is known here: no lab is up, and no run in {home() / 'runs'} or {home() / 'open-runs'} left "
+        "a service broken. If a drill ran with another RECDR_HOME or from another folder, name its run directory: "
+        "recdr drill heal DIRECTORY",
+        soft_wrap=True,
+    )
 
 
 def _finish(run_dir: rundir.RunDir, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -62,8 +62,13 @@ class Fault(Protocol):
 class LooksFirst(Protocol):
     """A fault that has to see the target unbroken, to tell its effect from what was so before."""
 
-    def look_first(self, target: Any) -> None:
-        """Look before anything is broken; raises TargetError where the fault must not be injected."""
+    def look_first(self, target: Any) -> list[str]:
+        """Look before anything is broken; raises TargetError where the fault must not be injected.
+
+        Returns what whoever heals it must know, which ``recall`` is given then, perhaps in another process.
+        """
+
+    def recall(self, noted: Sequence[str]) -> None: ...
 
 
 def wait_for(check: Callable[[], Evidence], timeout_s: float, every_s: float = 0.05) -> Evidence:
@@ -83,9 +88,8 @@ HEAL_TIMEOUT_S = 30.0
 def inject(fault: Fault) -> dict[str, Any]:
     """Break something on the current target, with durable intent first and evidence afterwards."""
     target, undo = attach(), UndoLog.current()
-    if isinstance(fault, LooksFirst):
-        fault.look_first(target)
-    undo.intend(fault.name, arguments(fault))
+    noted = fault.look_first(target) if isinstance(fault, LooksFirst) else []
+    undo.intend(fault.name, arguments(fault), noted)
     begin = time.monotonic_ns()
     fault.inject(target)
     done = time.monotonic_ns()
@@ -101,7 +105,9 @@ def heal(fault: Fault) -> dict[str, Any]:
     Healing what is not broken is allowed (rollbacks do) and leaves no trace in the record.
     """
     target, undo = attach(), UndoLog.current()
-    broken = undo.is_open(fault.name, arguments(fault))
+    broken = undo.intent(fault.name, arguments(fault))
+    if broken and isinstance(fault, LooksFirst):
+        fault.recall(broken.noted)
     begin = time.monotonic_ns()
     fault.heal(target)
     if broken:

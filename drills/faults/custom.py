@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from drills import hooks
 from drills.errors import TargetError
 from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.noticing import LOOKS_BEFORE, READS, Noticing
 from drills.hooks import Ended
 from drills.spec import HookArgument
 from drills.targets.base import Target
-from drills.targets.looking import Way, look
+from drills.targets.looking import Look, Way, look
 
-LOOKS_BEFORE = 3
+FEW_LOOKS = 4
+WRITE_EVERY_S = 1.0
+NO_ANSWER = "a check ends with 0 while the fault is in force and with 1 while it is not; anything else says neither"
 
 
 class Doing(HookArgument):
@@ -34,8 +39,8 @@ class Doing(HookArgument):
 class Custom:
     """Do ``inject``; ``heal`` undoes it and must be repeatable. Each is a command or a provider.
 
-    ``check`` succeeds exactly while the fault is in force. Without it the effect is looked for from the clients' side.
-    ``what`` says what is broken and ``certifies`` what surviving that shows, one sentence each, for people.
+    ``check`` ends with 0 exactly while the fault is in force, else with 1. Without it the effect is looked for from the
+    clients' side. ``what`` says what is broken, ``certifies`` what surviving that shows: one sentence each, for people.
     """
 
     inject: Doing
@@ -59,46 +64,66 @@ class Custom:
             "anything that the drill's own command does not really break",
         )
 
-    def look_first(self, target: Target) -> None:
-        """Note how the service answers with nothing broken; raises TargetError where the fault is in force already."""
+    def look_first(self, target: Target) -> list[str]:
+        """See how the service answers with nothing broken; returns the ways by which it does not.
+
+        Raises TargetError where the fault is in force already, or nobody could tell whether it is.
+        """
         if self.check is not None:
             ended = self.check.asked()
             if ended.ok:
                 raise TargetError(f"the fault seems to be in force before it was injected: {ended.text}")
             if not ended.answered:
-                raise TargetError(f"nobody could tell whether the fault takes effect: {ended.text}")
-            return
-        object.__setattr__(self, "_before", _usual(target))
+                raise TargetError(f"the drill's own {ended.text}: {NO_ANSWER}")
+        noticing = Noticing(target.deployment)
+        silent = [str(way) for way in noticing.look_before(LOOKS_BEFORE if self.check is None else FEW_LOOKS)]
+        object.__setattr__(self, "_noticing", noticing)
+        self.recall(silent)
+        return silent
+
+    def recall(self, noted: Sequence[str]) -> None:
+        """The ways by which nobody answered before need not work after healing."""
+        object.__setattr__(self, "_silent", frozenset(noted))
 
     def took_effect(self, target: Target) -> Evidence:
         if self.check is not None:
             ended = self.check.asked()
-            return Evidence(ended.ok, f"the drill's own {ended.text}")
-        usual: dict[Way, set[str]] | None = getattr(self, "_before", None)
-        for way, now in look(target.deployment).items():
-            if usual is not None and way not in usual:  # it did not work before, either
-                continue
-            if now.error:
-                return Evidence(True, f"{way} failed: {now.error}")
-            if usual and usual[way] and now.region and now.region not in usual[way]:
-                return Evidence(True, f"{way} is answered by {now.region}, no longer by {', '.join(usual[way])}")
-        return Evidence(False, "every read and write is answered as before, through the edge and by each region's door")
+            return Evidence(ended.ok, f"the drill's own {ended.text}" + ("" if ended.answered else f": {NO_ANSWER}"))
+        noticing: Noticing | None = getattr(self, "_noticing", None)
+        if noticing is None:
+            return Evidence(False, "nobody looked before the fault, so nobody can tell what is different now")
+        return noticing.notice()
 
     def healed(self, target: Target) -> Evidence:
-        if self.check is not None:
-            ended = self.check.asked()
-            return Evidence(ended.answered and not ended.ok, f"the drill's own {ended.text}")
-        wrong = [f"{way} failed: {seen.error}" for way, seen in look(target.deployment).items() if seen.error]
+        if self.check is None:
+            return self._answers(target, writes=True)
+        ended = self.check.asked()
+        if ended.ok or not ended.answered:
+            return Evidence(False, f"the drill's own {ended.text}" + ("" if ended.answered else f": {NO_ANSWER}"))
+        seen = self._answers(target, writes=False)
+        return Evidence(seen.observed, f"the drill's own {ended.text}; {seen.text}")
+
+    def _answers(self, target: Target, *, writes: bool) -> Evidence:
+        """Whether reads are answered again by every way that worked before, and a write through the edge."""
+        wrong = self._failing(look(target.deployment, READS))
+        if not wrong and writes:
+            wrong = self._failing(self._write(target))
         if wrong:
             return Evidence(False, "; ".join(wrong))
-        return Evidence(True, "reads and writes are answered again, through the edge and by each region's door")
+        what = "reads and writes are" if writes else "reads are"
+        return Evidence(True, f"{what} answered again, through the edge and by each region's door")
 
+    def _failing(self, looks: dict[Way, Look]) -> list[str]:
+        silent: frozenset[str] = getattr(self, "_silent", frozenset())
+        return [f"{way} failed: {seen.error}" for way, seen in looks.items() if seen.error and str(way) not in silent]
 
-def _usual(target: Target) -> dict[Way, set[str]]:
-    """The ways in that work, each with the regions that answered there."""
-    looks = [look(target.deployment) for _ in range(LOOKS_BEFORE)]
-    ways = [way for way in looks[0] if all(seen[way].error is None for seen in looks)]
-    return {way: {seen[way].region or "" for seen in looks} - {""} for way in ways}
+    def _write(self, target: Target) -> dict[Way, Look]:
+        """Write an event of no trial, at most one a second: each stays in the service."""
+        last: tuple[float, dict[Way, Look]] | None = getattr(self, "_wrote", None)
+        if last is None or time.monotonic() - last[0] > WRITE_EVERY_S:
+            last = (time.monotonic(), look(replace(target.deployment, doors={}), ("event",)))
+            object.__setattr__(self, "_wrote", last)
+        return last[1]
 
 
 inject, heal = activities(Custom)

@@ -28,13 +28,17 @@ def _run(name: str, region: str | None) -> dict[str, Any]:
     target, log = attach(), UndoLog.current()
     if not isinstance(target, ExternalTarget):
         raise UsageError(f"drills.faults.hooks.{name}: the {target.kind} target has no hooks, it promotes by itself")
-    begin = time.monotonic()
+    begin = time.monotonic_ns()
     try:
         said = target.run_hook(name).text
     except TargetError as error:
-        log.note("hook.ended", hook=name, ok=False, seconds=round(time.monotonic() - begin, 3), text=str(error))
+        log.note("hook.ended", hook=name, ok=False, t_begin=begin, seconds=_seconds_since(begin), text=str(error))
         raise
-    log.note("hook.ended", hook=name, ok=True, seconds=round(time.monotonic() - begin, 3), text=said)
-    if region is not None:
-        log.note("store.promoted", region=region, by=f"the hook {name}")
+    log.note("hook.ended", hook=name, ok=True, t_begin=begin, seconds=_seconds_since(begin), text=said)
+    if region is not None:  # somewhere between beginning and end: nobody but the hook knows when
+        log.note("store.promoted", region=region, by=f"the hook {name}", t_begin=begin)
     return {"hook": name, "text": said}
+
+
+def _seconds_since(begin_ns: int) -> float:
+    return round((time.monotonic_ns() - begin_ns) / 1e9, 3)

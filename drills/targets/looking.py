@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import aiohttp
 
 from drills.http import ask, open_session
-from drills.service import HTTP, Door
+from drills.service import HTTP, UNREADABLE, Ask, Door, Unreadable, decoded
 from drills.targets.base import EDGE, Deployment
 
 TIMEOUT_S = 2.0
 LOOK_K = 5
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,29 @@ class Way:
 
 @dataclass(frozen=True)
 class Look:
-    """What came of one request. ``error`` None: it was answered as it should be, by ``region`` if that can be told."""
+    """What came of one request. ``error`` None: it was answered as it should be, by ``region`` if that can be told.
+
+    ``misfit`` is what a whole JSON answer lacks that the drill says is in it; None where nothing is, or no such came.
+    """
 
     error: str | None
     region: str | None = None
+    misfit: str | None = None
 
 
 def look(deployment: Deployment, ops: tuple[str, ...] = ("recommend", "event")) -> dict[Way, Look]:
     """Ask once by every way there is, all at the same time, for at most 2 s; standbys need take no writes."""
     return asyncio.run(_look(deployment, ops))
+
+
+def look_often(deployment: Deployment, ops: tuple[str, ...], times: int) -> Iterator[dict[Way, Look]]:
+    """Look ``times`` times, four at once: a service far away takes its time for each."""
+    for begin in range(0, times, AT_ONCE):
+        yield from asyncio.run(_look_at_once(deployment, ops, min(AT_ONCE, times - begin)))
+
+
+async def _look_at_once(deployment: Deployment, ops: tuple[str, ...], times: int) -> list[dict[Way, Look]]:
+    return await asyncio.gather(*(_look(deployment, ops) for _ in range(times)))
 
 
 async def _look(deployment: Deployment, ops: tuple[str, ...]) -> dict[Way, Look]:
@@ -65,4 +81,18 @@ async def _ask(deployment: Deployment, way: Way) -> Look:
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Look("no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}")
     seen = service.seen(way.op, answer.status, answer.headers, content, LOOK_K)
-    return Look(f"HTTP {answer.status}" if seen.error == HTTP else seen.error, seen.region)
+    misfit = _misfit(way.op, question, content) if seen.error == UNREADABLE else None
+    return Look(f"HTTP {answer.status}" if seen.error == HTTP else seen.error, seen.region, misfit)
+
+
+def _misfit(op: str, question: Ask, content: bytes | None) -> str | None:
+    """What a JSON answer lacks, by the drill's key; None for a page of HTML: a service may send that for a while."""
+    try:
+        document = decoded(content or b"")
+    except Unreadable:
+        return None
+    try:
+        question.listed(document)
+    except Unreadable as why:
+        return f"service.{'search' if op == 'search' else 'read'}.ids {question.ids}: {why}"
+    return None

@@ -296,6 +296,42 @@ class Unmoved(Honest):
         """Nothing."""
 
 
+class ActiveActive(Honest):
+    """Both regions answer at any time, one much more rarely than the other, and the fault does not reach it."""
+
+    def lose(self) -> None:
+        """Nothing."""
+
+    def serving(self) -> str:
+        return random.choice(["primary"] * 7 + ["standby"])
+
+
+class Flaky(Honest):
+    """Now and then a request fails, always, and the fault does not reach it."""
+
+    def lose(self) -> None:
+        """Nothing."""
+
+    def serving(self) -> str:
+        if random.random() < 0.03:
+            raise GoneError
+        return "primary"
+
+
+class Unwritten(Honest):
+    """Only writes fail while it is lost."""
+
+    def lose(self) -> None:
+        self.lost_at = 0.0
+
+    def answer(self, door: str | None, path: str, query: dict[str, list[str]], body: Any) -> Answer:
+        if path == "/recommend":
+            return self.read("primary", str(body["user"]), int(body["k"]))
+        if self.lost and path == "/events" and body is not None:
+            return self.say("primary", {"error": "read-only"}, 503)
+        return super().answer(door, path, query, body)
+
+
 class Dead(Honest):
     """Nothing takes over: the edge is silent until the primary is back."""
 

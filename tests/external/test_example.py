@@ -68,14 +68,20 @@ def test_without_the_runbook_writes_stay_away(shop: tuple[dict[str, Any], dict[s
 
 
 @contextmanager
-def broken(port: int, folder: Path, environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def broken(
+    port: int, folder: Path, environment: dict[str, str], out: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A drill of the service at ``port`` from the moment its fault is in force; killed at the end if it still runs."""
     path, runs = folder / "drill.yaml", Path(environment["RECDR_HOME"]) / "runs"
     drill = drill_for(port, "Interrupted")
     drill["method"][0]["pauses"] = {"after": 30}
     path.write_text(yaml.safe_dump(drill))
+    runs = out or runs
     before = set(runs.iterdir()) if runs.is_dir() else set()
-    with subprocess.Popen([RECDR, "drill", "run", str(path)], env=environment, stderr=subprocess.PIPE, text=True) as it:
+    options = ["--out", str(out)] if out else []
+    with subprocess.Popen(
+        [RECDR, "drill", "run", str(path), *options], env=environment, stderr=subprocess.PIPE, text=True
+    ) as it:
         assert it.stderr is not None
         said = ""
         try:
@@ -111,6 +117,22 @@ def test_heal_mends_the_service_after_kill_nine(
         assert "healed: custom (the primary is lost)" in healed.stdout
         assert control(port, "state") == "there"
         assert recdr("drill", "heal", run.name).returncode == 0
+
+
+def test_heal_finds_a_run_that_lies_elsewhere(
+    tmp_path: Path, environment: dict[str, str], recdr: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    out = tmp_path / "elsewhere"
+    with running("Honest") as port, broken(port, tmp_path, environment, out) as (process, run):
+        assert "still running" in recdr("drill", "heal", str(run)).stderr
+        assert "Nothing to heal is known here" in recdr("drill", "heal").stdout
+        process.kill()
+        process.wait()
+        healed = recdr("drill", "heal")
+        assert healed.returncode == 0, healed.stderr
+        assert "healed: custom (the primary is lost)" in healed.stdout
+        assert control(port, "state") == "there"
+        assert "Nothing to heal is known here" in recdr("drill", "heal").stdout
 
 
 def test_ctrl_c_heals_the_service(tmp_path: Path, environment: dict[str, str]) -> None:

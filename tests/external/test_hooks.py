@@ -15,6 +15,7 @@ from drills import hooks
 from drills.errors import TargetError, UsageError
 from drills.hooks import Place
 from drills.spec import Hook
+from drills.spec.hooks import DEFAULT_TIMEOUT_S
 from tests.external.services import running
 from tests.processes import commands_with, eventually_empty
 
@@ -45,7 +46,7 @@ def test_it_runs_in_the_drills_folder_with_recdrs_environment(place: Place, monk
 
 def test_what_it_says_is_kept_and_its_last_words_are_told(place: Place) -> None:
     ended = hooks.run("status", command("sh", "-c", "echo fine; echo the disk is full >&2; exit 3"), place)
-    assert (ended.ok, ended.answered) == (False, True)
+    assert not ended.ok
     assert ended.text == "status ended with 3: fine the disk is full"
     assert hooks.run("status", command("echo", "again"), place).text == "status ended with 0: again"
     assert "the disk is full" in place.log.read_text()
@@ -72,6 +73,25 @@ def test_a_program_that_is_not_there_answers_nothing(place: Place) -> None:
     ended = hooks.run("check", command("./no-such-program"), place)
     assert (ended.ok, ended.answered) == (False, False)
     assert "cannot be run" in ended.text
+
+
+@pytest.mark.parametrize(
+    ("script", "answered"),
+    [
+        ("exit 0", True),
+        ("exit 1", True),
+        ("exit 2", False),
+        ("no-such-tool", False),
+        (". /", False),
+        ("kill -9 $$", False),
+    ],
+)
+def test_only_0_and_1_answer_a_question(place: Place, script: str, answered: bool) -> None:
+    assert hooks.run("check", command("sh", "-c", script), place).answered == answered
+
+
+def test_without_a_timeout_a_fault_and_a_hook_get_the_same() -> None:
+    assert hooks.of({"command": ["true"]}).timeout_s == 60.0 == DEFAULT_TIMEOUT_S
 
 
 def test_one_that_must_succeed_says_where_all_it_said_is(place: Place) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from drills.record import read_events
 from tests.external.conftest import Change, Drilled
 from tests.external.rigged import RIGS
 from tests.external.services import Told
@@ -64,6 +65,18 @@ def without_lists(drill: dict[str, Any], port: int) -> None:
     del _recdr(drill)["objectives"]["overlap_at_20"]
 
 
+def with_a_check_that_breaks(drill: dict[str, Any], port: int, then: str = "exec no-such-tool") -> None:
+    for step in drill["method"]:
+        given = step["provider"]["arguments"]
+        words = " ".join(given["check"]["command"])
+        given["check"]["command"] = ["sh", "-c", f"test -e healed && {then}; exec {words}"]
+        given["heal"]["command"] = ["touch", "healed"]
+
+
+def with_a_check_that_lies(drill: dict[str, Any], port: int) -> None:
+    with_a_check_that_breaks(drill, port, "exit 1")
+
+
 @dataclass(frozen=True)
 class Case:
     """A rig, how its drill differs from the usual one, and what must come of it.
@@ -93,6 +106,11 @@ def lost_only_by(region: str) -> Callable[[Told], None]:
         assert [name for name, count in lost.items() if count] == [region]
 
     return check
+
+
+def seen_by_the_prober(told: Told) -> None:
+    (effect,) = [event for event in read_events(told.run / "events.jsonl") if event.kind == "fault.effect"]
+    assert "a write through the edge failed: HTTP 503" in effect.data["evidence"]
 
 
 def no_write_is_measured(told: Told) -> None:
@@ -181,6 +199,20 @@ CASES = [
     Case("NoWrite", "PASS", {}, "All 3 objectives were met", "Honest", without_write, no_write_is_measured),
     Case("Unmoved", "UNKNOWN", {}, "no observable effect"),
     Case("UnmovedByClients", "UNKNOWN", {}, "no observable effect", "Unmoved", without_check),
+    Case("ActiveActive", "UNKNOWN", {}, "no observable effect", change=without_check),
+    Case("Flaky", "UNKNOWN", {}, "no observable effect", change=without_check),
+    Case(
+        "Unwritten",
+        "FAIL",
+        {"rto_write_s": "FAIL"},
+        "until writes worked again",
+        change=without_check,
+        also=seen_by_the_prober,
+    ),
+    Case(
+        "BrokenCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_check_that_breaks
+    ),
+    Case("LyingCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_check_that_lies),
     Case("NeverBack", "UNKNOWN", UNREAD, "not confirmed that the fault custom"),
     Case("HangingHook", "UNKNOWN", {}, "did not end within 1 s", "Honest", with_a_hook_that_hangs),
 ]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import yaml
 
 from drills import spec
 from drills.errors import TargetError, UsageError
-from drills.faults.base import wait_for
+from drills.faults.base import Evidence, wait_for
 from drills.faults.custom import Custom, Doing
+from drills.faults.hooks import promote
+from drills.record import read_events
 from drills.spec import Hook, ServiceSettings
 from drills.system import identity
 from drills.targets import opening
@@ -152,6 +157,67 @@ def test_a_fault_that_is_in_force_already_is_not_injected(port: int, tmp_path: P
     fault.inject(target)
     with pytest.raises(TargetError, match="in force before it was injected"):
         fault.look_first(target)
+
+
+def looked_at(fault: Custom, target: ExternalTarget, seconds: float) -> Evidence:
+    fault.look_first(target)
+    fault.inject(target)
+    return wait_for(lambda: fault.took_effect(target), seconds)
+
+
+@pytest.mark.parametrize("rig", ["ActiveActive", "Flaky", "Unmoved"])
+def test_what_was_odd_before_is_no_effect(rig: str, tmp_path: Path) -> None:
+    with running(rig) as port:
+        effect = looked_at(fault_on(port, check=False), ExternalTarget(settings_for(port, tmp_path), tmp_path), 5.0)
+    assert not effect.observed, effect.text
+
+
+def test_looks_leave_nothing_in_the_service_but_one_write_after_healing(port: int, tmp_path: Path) -> None:
+    target, fault = ExternalTarget(settings_for(port, tmp_path), tmp_path), fault_on(port, check=False)
+    assert looked_at(fault, target, 5.0).observed
+    fault.heal(target)
+    for _ in range(3):
+        assert wait_for(lambda: fault.healed(target), 5.0).observed
+    stored = json.loads(urlopen(f"http://127.0.0.1:{port + 1}/events?after=0").read())["ids"]
+    assert [number.partition("-")[0] for number in stored] == ["look"]
+
+
+def test_a_check_that_gives_no_answer_is_not_trusted_from_the_start(port: int, tmp_path: Path) -> None:
+    target = ExternalTarget(settings_for(port, tmp_path), tmp_path)
+    nothing = Doing({"command": ["true"]})
+    fault = Custom(inject=nothing, heal=nothing, check=Doing({"command": ["sh", "-c", "exit 127"]}))
+    with pytest.raises(TargetError, match="ended with 127: a check ends with 0 while"):
+        fault.look_first(target)
+
+
+def test_a_check_alone_does_not_confirm_healing(port: int, tmp_path: Path) -> None:
+    target, told = ExternalTarget(settings_for(port, tmp_path), tmp_path), fault_on(port, check=False)
+    fault = Custom(inject=told.inject, heal=told.heal, check=Doing({"command": ["false"]}))
+    assert looked_at(fault, target, 0.0).text == "the drill's own check ended with 1"
+    assert "door of primary failed" in fault.healed(target).text
+    fault.recall(["a read through the door of primary"])
+    assert wait_for(lambda: fault.healed(target), 3.0).observed  # that door had not worked before, either
+
+
+def test_answers_that_do_not_fit_are_told_at_once_and_by_their_key(port: int, tmp_path: Path) -> None:
+    settings = settings_for(port, tmp_path)
+    read = dataclasses.replace(settings.service.read, ids="$.itmes")  # type: ignore[type-var]
+    service = dataclasses.replace(settings.service, read=read)
+    target, begin = ExternalTarget(dataclasses.replace(settings, service=service), tmp_path), time.monotonic()
+    with pytest.raises(TargetError, match=r"not as the drill says: .*service\.read\.ids \$\.itmes: .*selects nothing"):
+        target.deploy()
+    assert time.monotonic() - begin < external.HEALTHY_TIMEOUT_S / 2
+
+
+def test_a_hook_is_recorded_from_its_beginning(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = ExternalTarget(settings_for(port, tmp_path, hooks={"promote": hook("sleep", "0.3")}), tmp_path)
+    target.deploy()
+    monkeypatch.setenv("RECDR_TARGET", str(target.reference))
+    monkeypatch.setenv("RECDR_RUN", str(tmp_path))
+    promote("standby")
+    ended, promoted = read_events(tmp_path / "events.jsonl")
+    assert (ended.kind, promoted.kind) == ("hook.ended", "store.promoted")
+    assert ended.data["t_begin"] == promoted.data["t_begin"] <= ended.t - 0.3e9
 
 
 def test_a_check_that_cannot_be_run_confirms_nothing(port: int, tmp_path: Path) -> None:

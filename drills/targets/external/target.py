@@ -20,6 +20,8 @@ from drills.targets.looking import look
 
 HEALTHY_TIMEOUT_S = 60.0
 ASK_EVERY_S = 0.2
+MISFITS = 10
+"""So many whole answers in a row that are not what the drill says: waiting will not change what they look like."""
 Progress = Callable[[str], None]
 
 
@@ -139,20 +141,34 @@ class ExternalTarget:
 
         The status hook says so or, without one, a read through the edge that is answered as it should be.
         """
+        return self._health()[0]
+
+    def _health(self) -> tuple[str | None, bool]:
+        """What is wrong, and whether it is that a whole answer does not look as the drill says."""
         if "status" in self.settings.hooks:
             ended = hooks.run("status", self.settings.hooks["status"], self.place)
-            return None if ended.ok else f"the hook {ended.text}"
+            return None if ended.ok else f"the hook {ended.text}", False
         (seen,) = look(replace(self.deployment, doors={}), ("recommend",)).values()
-        return f"a read through the edge: {seen.error}" if seen.error else None
+        if seen.error is None:
+            return None, False
+        why = f": {seen.misfit}" if seen.misfit else ""
+        return f"a read through the edge: {seen.error}{why}", seen.misfit is not None
 
     def _wait_healthy(self) -> None:
-        deadline = time.monotonic() + HEALTHY_TIMEOUT_S
-        while wrong := self.health():
-            if time.monotonic() > deadline:
+        deadline, misfits = time.monotonic() + HEALTHY_TIMEOUT_S, 0
+        name = f"{self.settings.service.name} at {self.settings.edge}"
+        while True:
+            wrong, misfit = self._health()
+            if wrong is None:
+                return
+            misfits = misfits + 1 if misfit else 0
+            if misfits == MISFITS:
                 raise TargetError(
-                    f"{self.settings.service.name} at {self.settings.edge} is not healthy "
-                    f"after {HEALTHY_TIMEOUT_S:.0f} s: {wrong}"
+                    f"{name} answers, but not as the drill says: {wrong}. Mend the drill; if the service answers so "
+                    "while it starts, add service.hooks.status, which is waited for."
                 )
+            if time.monotonic() > deadline:
+                raise TargetError(f"{name} is not healthy after {HEALTHY_TIMEOUT_S:.0f} s: {wrong}")
             self.progress(f"waiting for {self.settings.service.name}: {wrong}")
             time.sleep(ASK_EVERY_S)
 
