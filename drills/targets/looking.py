@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from drills.http import ask, open_session
-from drills.service import HTTP, UNREADABLE, Ask, Door, Unreadable, decoded
+from drills.service import HTTP, UNREADABLE, Door, Seen, Unreadable, decoded
 from drills.targets.base import EDGE, Deployment
 
 TIMEOUT_S = 2.0
@@ -81,18 +81,14 @@ async def _ask(deployment: Deployment, way: Way) -> Look:
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Look("no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}")
     seen = service.seen(way.op, answer.status, answer.headers, content, LOOK_K)
-    misfit = _misfit(way.op, question, content) if seen.error == UNREADABLE else None
+    misfit = _misfit(seen, content) if seen.error == UNREADABLE else None
     return Look(f"HTTP {answer.status}" if seen.error == HTTP else seen.error, seen.region, misfit)
 
 
-def _misfit(op: str, question: Ask, content: bytes | None) -> str | None:
+def _misfit(seen: Seen, content: bytes | None) -> str | None:
     """What a JSON answer lacks, by the drill's key; None for a page of HTML: a service may send that for a while."""
     try:
-        document = decoded(content or b"")
+        decoded(content or b"")
     except Unreadable:
         return None
-    try:
-        question.listed(document)
-    except Unreadable as why:
-        return f"service.{'search' if op == 'search' else 'read'}.ids {question.ids}: {why}"
-    return None
+    return seen.why
