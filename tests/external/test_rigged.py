@@ -37,6 +37,11 @@ def without_check(drill: dict[str, Any], port: int) -> None:
         del step["provider"]["arguments"]["check"]
 
 
+def without_check_of_availability(drill: dict[str, Any], port: int) -> None:
+    without_check(drill, port)
+    _recdr(drill)["objectives"] = {"availability": {"min": 0.5}}
+
+
 def forbidding_split_brain(drill: dict[str, Any], port: int) -> None:
     _recdr(drill)["objectives"]["split_brain_events"] = {"max": 0}
 
@@ -51,7 +56,7 @@ def read_back_by_id(drill: dict[str, Any], port: int) -> None:
     _recdr(drill)["service"]["read_back"] = {"path": "/events/{id}"}
 
 
-def with_a_check_that_breaks(drill: dict[str, Any], port: int, then: str = "exec no-such-tool") -> None:
+def with_a_broken_check(drill: dict[str, Any], port: int, then: str = "exec no-such-tool") -> None:
     for step in drill["method"]:
         given = step["provider"]["arguments"]
         words = " ".join(given["check"]["command"])
@@ -60,7 +65,7 @@ def with_a_check_that_breaks(drill: dict[str, Any], port: int, then: str = "exec
 
 
 def with_a_check_that_lies(drill: dict[str, Any], port: int) -> None:
-    with_a_check_that_breaks(drill, port, "exit 1")
+    with_a_broken_check(drill, port, "exit 1")
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ CASES = [
     Case("Unmoved", "UNKNOWN", {}, "no observable effect"),
     Case("UnmovedByClients", "UNKNOWN", {}, "no observable effect", "Unmoved", without_check),
     Case("ActiveActive", "UNKNOWN", {}, "no observable effect", change=without_check),
-    Case("Flaky", "UNKNOWN", {}, "no observable effect", change=without_check),
+    Case("Flaky", "UNKNOWN", {}, "no observable effect", change=without_check_of_availability),
     Case(
         "Unwritten",
         "FAIL",
@@ -173,7 +178,7 @@ CASES = [
         also=seen_by_the_prober,
     ),
     Case(
-        "BrokenCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_check_that_breaks
+        "BrokenCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_broken_check
     ),
     Case("LyingCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_check_that_lies),
     Case("NeverBack", "UNKNOWN", UNREAD, "not confirmed that the fault custom"),
