@@ -8,6 +8,7 @@ The edge listens on PORT, the doors of primary and standby on the next two. ``PO
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import random
@@ -409,8 +410,9 @@ def serve(rig: str, port: int) -> None:
 def control(port: int, what: str) -> str:
     """Tell a running service to lose or restore its primary; returns ``lost`` or ``there``."""
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    line.request("POST", "/control", what)
-    return line.getresponse().read().decode()
+    with contextlib.closing(line):
+        line.request("POST", "/control", what)
+        return line.getresponse().read().decode()
 
 
 def main(command: str, *arguments: str) -> int:

@@ -177,9 +177,7 @@ CASES = [
         change=without_check,
         also=seen_by_the_prober,
     ),
-    Case(
-        "BrokenCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_broken_check
-    ),
+    Case("BrokenCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_broken_check),
     Case("LyingCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_check_that_lies),
     Case("NeverBack", "UNKNOWN", UNREAD, "not confirmed that the fault custom"),
     Case("HangingHook", "UNKNOWN", {}, "did not end within 1 s", "Honest", with_a_hook_that_hangs),
@@ -189,7 +187,8 @@ CASES = [
 @pytest.fixture(scope="module", autouse=True)
 def all_started(drilled: Drilled, request: pytest.FixtureRequest) -> None:
     """The drills of all cases that were chosen, in their order."""
-    chosen = {item.callspec.params["case"].name for item in request.session.items if hasattr(item, "callspec")}
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    chosen = {case.name for given in parameters if isinstance(case := given.get("case"), Case)}
     for case in CASES:
         if case.name in chosen:
             drilled.start(case.name, case.rig or case.name, case.change)
