@@ -40,7 +40,7 @@ class Custom:
     """Do ``inject``; ``heal`` undoes it and must be repeatable. Each is a command or a provider.
 
     ``check`` ends with 0 exactly while the fault is in force, else with 1. Without it the effect is looked for from the
-    clients' side. ``what`` says what is broken, ``certifies`` what surviving that shows: one sentence each, for people.
+    clients' side. ``what`` says what is broken and ``certifies`` what surviving that shows: a sentence each.
     """
 
     inject: Doing

@@ -39,6 +39,11 @@ def without_check(drill: dict[str, Any], port: int) -> None:
         del step["provider"]["arguments"]["check"]
 
 
+def without_check_of_availability(drill: dict[str, Any], port: int) -> None:
+    without_check(drill, port)
+    _recdr(drill)["objectives"] = {"availability": {"min": 0.5}}
+
+
 def forbidding_split_brain(drill: dict[str, Any], port: int) -> None:
     _recdr(drill)["objectives"]["split_brain_events"] = {"max": 0}
 
@@ -65,7 +70,7 @@ def without_lists(drill: dict[str, Any], port: int) -> None:
     del _recdr(drill)["objectives"]["overlap_at_20"]
 
 
-def with_a_check_that_breaks(drill: dict[str, Any], port: int, then: str = "exec no-such-tool") -> None:
+def with_a_broken_check(drill: dict[str, Any], port: int, then: str = "exec no-such-tool") -> None:
     for step in drill["method"]:
         given = step["provider"]["arguments"]
         words = " ".join(given["check"]["command"])
@@ -74,7 +79,7 @@ def with_a_check_that_breaks(drill: dict[str, Any], port: int, then: str = "exec
 
 
 def with_a_check_that_lies(drill: dict[str, Any], port: int) -> None:
-    with_a_check_that_breaks(drill, port, "exit 1")
+    with_a_broken_check(drill, port, "exit 1")
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,7 @@ CASES = [
     Case("Unmoved", "UNKNOWN", {}, "no observable effect"),
     Case("UnmovedByClients", "UNKNOWN", {}, "no observable effect", "Unmoved", without_check),
     Case("ActiveActive", "UNKNOWN", {}, "no observable effect", change=without_check),
-    Case("Flaky", "UNKNOWN", {}, "no observable effect", change=without_check),
+    Case("Flaky", "UNKNOWN", {}, "no observable effect", change=without_check_of_availability),
     Case(
         "Unwritten",
         "FAIL",
@@ -209,9 +214,7 @@ CASES = [
         change=without_check,
         also=seen_by_the_prober,
     ),
-    Case(
-        "BrokenCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_check_that_breaks
-    ),
+    Case("BrokenCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_broken_check),
     Case("LyingCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_check_that_lies),
     Case("NeverBack", "UNKNOWN", UNREAD, "not confirmed that the fault custom"),
     Case("HangingHook", "UNKNOWN", {}, "did not end within 1 s", "Honest", with_a_hook_that_hangs),
@@ -221,7 +224,8 @@ CASES = [
 @pytest.fixture(scope="module", autouse=True)
 def all_started(drilled: Drilled, request: pytest.FixtureRequest) -> None:
     """The drills of all cases that were chosen, in their order."""
-    chosen = {item.callspec.params["case"].name for item in request.session.items if hasattr(item, "callspec")}
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    chosen = {case.name for given in parameters if isinstance(case := given.get("case"), Case)}
     for case in CASES:
         if case.name in chosen:
             drilled.start(case.name, case.rig or case.name, case.change)
