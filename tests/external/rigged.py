@@ -8,7 +8,6 @@ The edge listens on PORT, the doors of primary and standby on the next two. ``PO
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import random
