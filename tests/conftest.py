@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,10 @@ from drills import model
 from drills.home import cache
 from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
+
+
+# Started in the background by a shell, this process ignores Ctrl-C, and so would every recdr that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

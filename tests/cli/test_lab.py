@@ -34,6 +34,7 @@ def test_a_lab_that_was_stopped_while_coming_up_is_gone(
     finally:
         up.kill()
         up.wait()
+        subprocess.run([RECDR, "down"], env=environment, capture_output=True, check=False)
     assert up.returncode == 130, said
     assert f"interrupted by {number.name}; nothing of the lab is left" in said
     assert eventually_empty(lambda: commands_with(str(tmp_path)), 5) == []
