@@ -15,7 +15,6 @@ from drills.home import cache
 from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
 
-
 # Started in the background by a shell, this process ignores Ctrl-C, and so would every recdr that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
