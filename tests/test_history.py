@@ -139,7 +139,9 @@ def test_the_table_has_a_column_a_measure_where_all_rows_are_of_one_drill(
     run(tmp_path / "runs", "2", value=0.5)
     (tmp_path / "runs" / "broken").mkdir()
     whole = shown(tmp_path, monkeypatch)
-    assert "rto_read_s" in whole.splitlines()[0]
+    heading, columns = whole.split("outcome")[0], whole.splitlines()
+    assert "rto_" in heading and "read_" in heading
+    assert columns[2].split()[:4] == ["run", "outcome", "n", "s"]
     assert "0.5 s -" in whole
     assert "no verdict" in whole
     document = json.loads(shown(tmp_path, monkeypatch, "failover", "--json"))

@@ -211,7 +211,8 @@ def _value(name: str, value: float | None) -> str:
 
 def _host(found: Baseline) -> str:
     host = found.host
-    return f"{host.get('cpus')} CPUs, {host.get('memory_gib')} GiB, {host.get('machine')}, {host.get('accelerator')}"
+    known = (f"{host.get('cpus')} CPUs", f"{host.get('memory_gib')} GiB", host.get("machine"), host.get("accelerator"))
+    return ", ".join(str(part) for part in known if part)
 
 
 def _when(stamp: str) -> str:

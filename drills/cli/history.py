@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -33,7 +32,7 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="How many runs, the latest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout.")] = False,
 ) -> None:
-    """List the runs in .recdr/runs: when, which drill, its outcome, and the measures that its objectives ask for.
+    """List the runs in .recdr/runs: each run's outcome, its trials (n), and the measures that its objectives ask for.
 
     A + or - behind a value: better or worse than in that drill's run before; 'recdr drill diff A B' tests it.
 
@@ -58,15 +57,18 @@ def _table(rows: list[Row], *, apart: bool) -> Table:
     """``apart``: all rows are of one drill, so that each measure gets a column of its own."""
     names = list(dict.fromkeys(name for row in rows for name in row.measures)) if apart else ["measures (worst)"]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("when", "run", "outcome", "trials", *names, "seed", "baseline"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("run", "outcome"))  # ids are there to be copied
+    for name in ("run", "outcome", "n", *names, ""):
+        heading = name.replace("_", "_\n") if apart else name  # or long names would break anywhere
+        table.add_column(
+            heading, overflow="fold", no_wrap=name in ("when", "run", "outcome")
+        )  # ids are there to be copied
     for row in rows:
         if row.problem is not None:
-            table.add_row(_when(row), row.run, Text("no verdict", "dim"), "", Text(row.problem, "dim"))
+            table.add_row(row.run, Text("no verdict", "dim"), "", Text(row.problem, "dim"))
             continue
         cells = [_cell(row.measures.get(name)) for name in names] if apart else [_together(row)]
         outcome = Text(row.outcome or "", STYLES.get(row.outcome or "", ""))
-        table.add_row(_when(row), row.run, outcome, _shown(row.trials), *cells, _shown(row.seed), _baseline(row))
+        table.add_row(row.run, outcome, _shown(row.trials), *cells, _baseline(row))
     return table
 
 
@@ -86,16 +88,8 @@ def _together(row: Row) -> Text:
 
 def _baseline(row: Row) -> Text:
     if row.baseline is None:
-        return Text("none", "dim")
-    return Text(row.baseline) if row.same_host is not False else Text(f"{row.baseline} (another host)", "yellow")
-
-
-def _when(row: Row) -> str:
-    """In this machine's own time; the run's id stands beside it where the record has none."""
-    try:
-        return datetime.fromisoformat(row.started_at or "").astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
-        return "?"
+        return Text("no baseline", "dim")
+    return Text("") if row.same_host is not False else Text("another host's baseline", "yellow")
 
 
 def _shown(value: int | None) -> str:
