@@ -204,10 +204,13 @@ def _least(best: Recovery | Bright, resolution: float) -> float:
 
 
 def _most(worst: Recovery | Bright, begin: int) -> float:
-    """From the last moment when it still worked, or from the injection's begin, until an answer had come."""
+    """From where the outage may have begun until an answer had come.
+
+    That is when the service last worked, but not before the injection's begin nor after where the value counts from.
+    """
     if isinstance(worst, Bright):
         return 0.0
-    return (worst.answered - max(begin, worst.bright or begin)) / SECOND
+    return (worst.answered - min(worst.since, max(begin, worst.bright or begin))) / SECOND
 
 
 def _evidence(probed: Probed) -> dict[str, object]:

@@ -74,6 +74,12 @@ def test_an_outage_that_was_over_before_the_injection_was_acknowledged_is_one() 
     assert measure.reason == said
 
 
+def test_the_interval_reaches_to_the_answer_though_probes_worked_after_the_fault() -> None:
+    measure = rto(reads(lambda s: 10.5 <= s < 11, latency_s=0.015))
+    assert measure.interval is not None and measure.value is not None
+    assert measure.interval[1] >= measure.value + 0.014
+
+
 def test_the_acknowledgement_counts_where_nothing_failed_before_it() -> None:
     assert rto(reads(lambda s: 10.5 <= s < 11), events=slowly_injected(5)).value == pytest.approx(1.0, abs=INTERVAL_S)
 
