@@ -107,6 +107,19 @@ def test_losing_an_accelerator_degrades_and_comes_back(recdr: Recdr) -> None:
     assert answer.returncode == 0, told(answer)
 
 
+@pytest.mark.parametrize(("replication", "safe"), [("semisync", True), ("async", False)])
+def test_a_store_that_is_cut_off_with_its_writers_loses_only_what_async_acknowledged(
+    replication: str, safe: bool, recdr: Recdr, tmp_path: Path
+) -> None:
+    drill = changed("store-isolation.yaml", tmp_path / f"{replication}.yaml", rpo_events={"max": 0})
+    drill.write_text(drill.read_text().replace("replication: semisync", f"replication: {replication}"))
+    answer = recdr("drill", "run", str(drill), "--json")
+    lost = json.loads(answer.stdout)["measures"]["rpo_events"]
+    assert answer.returncode == (0 if safe else 1), told(answer)
+    assert (lost["value"] == 0) is safe
+    assert lost["evidence"]["replication"] == replication
+
+
 def test_partitions_lose_nothing_and_split_no_brain(recdr: Recdr) -> None:
     answer = recdr("drill", "run", "network-partition.yaml", "--json")
     assert answer.returncode == 0, told(answer)
