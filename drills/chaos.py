@@ -19,8 +19,8 @@ from chaoslib.hypothesis import within_tolerance
 from chaoslib.run import RunEventHandler
 
 from drills.errors import EXIT_USAGE
-from drills.record import EventWriter
-from drills.rundir import write_json
+from drills.recording.record import EventWriter
+from drills.recording.rundir import write_json
 
 
 class Steps(RunEventHandler):  # type: ignore[misc]  # chaoslib publishes no types

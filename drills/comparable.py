@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drills import rundir, spec
+from drills import spec
 from drills.baseline.conditions import conditions_of, differences, host_differences
 from drills.errors import UsageError
-from drills.rundir import RunDir
+from drills.recording import rundir
+from drills.recording.rundir import RunDir
 
 
 @dataclass(frozen=True)

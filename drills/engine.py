@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from drills import baseline, calibration, experiment, judging, open_runs, record, rundir
+from drills import baseline, calibration, experiment, judging, open_runs
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
 from drills.interruption import ignore_signals, interruptible
-from drills.record import EventWriter, ReadBack
-from drills.rundir import RunDir
+from drills.recording import record, rundir
+from drills.recording.record import EventWriter, ReadBack
+from drills.recording.rundir import RunDir
 from drills.spec import Drill
 from drills.system import EVALUATION_SEED, System, open_system
 from drills.targets import opening

@@ -9,7 +9,7 @@ from typing import Any
 
 from drills import processes
 from drills.errors import SpecError
-from drills.rundir import RunDir
+from drills.recording.rundir import RunDir
 from drills.spec import Drill
 from drills.targets.registry import TARGET_VARIABLE
 from drills.undo import FOLDER_VARIABLE, RUN_VARIABLE, TRIAL_VARIABLE

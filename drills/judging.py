@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import reports
-from drills import record, rundir, spec, timeline, verdict
+from drills import spec, verdict
 from drills.measures import Settings, knows_right_answers
-from drills.rundir import RunDir
+from drills.recording import record, rundir, timeline
+from drills.recording.rundir import RunDir
 from drills.spec import Drill
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from drills import undo
 from drills.home import home
-from drills.rundir import RunDir
+from drills.recording.rundir import RunDir
 
 
 @contextmanager

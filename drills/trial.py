@@ -13,8 +13,8 @@ from drills.guard import Guard
 from drills.healing import heal_open_faults
 from drills.load.clients import Audience, Clients
 from drills.load.readback import read_back
-from drills.record import Event, EventWriter, ReadBack
-from drills.rundir import RunDir
+from drills.recording.record import Event, EventWriter, ReadBack
+from drills.recording.rundir import RunDir
 from drills.spec import Drill
 from drills.targets.base import Target
 from drills.watch import Glance, Watch

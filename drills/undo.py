@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from drills.home import home
-from drills.record import EventWriter, lines
+from drills.recording.record import EventWriter, lines
 
 RUN_VARIABLE = "RECDR_RUN"
 TRIAL_VARIABLE = "RECDR_TRIAL"

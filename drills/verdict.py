@@ -15,8 +15,8 @@ from typing import Any
 from drills import errors, over_trials
 from drills.measures import Measure, Settings, absent, definition, key, measure_trial, milestones, modelled, problems
 from drills.outcome import Judged, Outcome, rank, worst_of
+from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.timeline import Timeline
 
 SCHEMA_VERSION = 1
 _BOUNDS = ("min", "max", "min_ratio", "max_ratio")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from drills.record import Event, PartTail, Request
+from drills.recording.record import Event, PartTail, Request
 
 WINDOW_S = 1.0
 

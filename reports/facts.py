@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from drills.record import Event
+from drills.recording.record import Event
 from reports import cleaning, writes
 from reports.happenings import Clock, FaultUse, Mark, Sighting
 from reports.phases import Phase

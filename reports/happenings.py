@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from drills.naming import shown
-from drills.record import Event
+from drills.recording.record import Event
 from reports import cleaning
 from reports.series import NS, Requests
 

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from drills import record
-from drills.record import Event
+from drills.recording import record
+from drills.recording.record import Event
 from reports import cleaning, happenings, phases, series, verdicts, writes
 from reports.facts import Activity, Facts, Trial
 from reports.series import Requests

@@ -1,6 +1,6 @@
 """The recorded requests as columns, and what a chart draws of them: per-bin figures that keep every spike.
 
-Columns instead of ``drills.record.Request`` objects, because a million requests must be read in a second.
+Columns instead of ``drills.recording.record.Request`` objects, because a million requests must be read in a second.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from statistics import median
 from drills import engine, judging, model, spec
 from drills.cli.terminal import OUT, Lines
 from drills.home import cache
-from drills.rundir import RunDir
+from drills.recording.rundir import RunDir
 from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict

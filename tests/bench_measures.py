@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from drills import judging, record, rundir, spec
-from drills.record import EventWriter, ReadBack, Request, RequestWriter
-from drills.rundir import RunDir
+from drills import judging, spec
+from drills.recording import record, rundir
+from drills.recording.record import EventWriter, ReadBack, Request, RequestWriter
+from drills.recording.rundir import RunDir
 
 RATE, MINUTES = 5000, 10
 STRETCH_S = 30

@@ -82,10 +82,10 @@ def test_failover_passes_and_judging_a_copy_gives_the_same_document(recdr: Recdr
 
 
 def test_an_objective_that_cannot_be_met_fails_and_says_why(recdr: Recdr, tmp_path: Path) -> None:
-    drill = changed("failover.yaml", tmp_path / "hard.yaml", rto_read_s={"max": 0.001}, recall_at_20={"min": 0.99})
+    drill = changed("failover.yaml", tmp_path / "hard.yaml", rto_write_s={"max": 0.001}, recall_at_20={"min": 0.99})
     answer = recdr("drill", "run", str(drill))
     assert answer.returncode == 1, told(answer)
-    assert "rto_read_s" in answer.stderr
+    assert "rto_write_s" in answer.stderr
     assert "at most 0.001" in answer.stderr
     assert "recall_at_20" in answer.stderr
 

@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
     {
-        *("errors", "home", "jitter", "ranks", "tables", "frames", "record", "merging", "timeline", "rundir"),
+        *("errors", "home", "jitter", "ranks", "recording"),
         *("interruption", "processes", "undo", "open_runs", "naming"),
     },
-    {"jsonpaths", "templates", "service", "http"},
+    {"asking"},
     {"measures", "spec"},
     {"hooks"},
     {"targets", "faults"},

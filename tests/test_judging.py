@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from drills import judging, record, spec
-from drills.record import EventWriter, RequestWriter
-from drills.rundir import RunDir
+from drills import judging, spec
+from drills.recording import record
+from drills.recording.record import EventWriter, RequestWriter
+from drills.recording.rundir import RunDir
 from tests.measures.literal import quality, reads, usual_events, writes
 
 DRILL = """\

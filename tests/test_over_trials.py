@@ -13,7 +13,7 @@ import pytest
 from drills.measures import Measure
 from drills.outcome import Judged, Outcome
 from drills.over_trials import median, median_interval, spread
-from drills.record import Event
+from drills.recording.record import Event
 from drills.spec import Objective
 from drills.verdict import Verdict, judge, to_json
 from tests.measures.literal import usual_events, without

@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 import yaml
 
+from drills.asking.service import Ask, Door
 from drills.errors import SpecError
 from drills.load.audience import Audience
-from drills.service import Ask, Door
 from drills.spec import SCHEMA, Hook, load
 
 SERVICE = """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from drills.record import read_events
+from drills.recording.record import read_events
 from drills.undo import Intent, UndoLog, unhealed
 
 

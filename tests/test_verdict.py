@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from drills import record
-from drills import timeline as timelines
 from drills.measures import Measure
-from drills.record import Event
+from drills.recording import record
+from drills.recording import timeline as timelines
+from drills.recording.record import Event
+from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.timeline import Timeline
 from drills.verdict import Outcome, Verdict, judge, judge_measure, to_json
 from tests.measures.literal import FAULT, INJECTED_S, event, ns, reads, timeline, usual_events, without, writes
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from drills import rundir
+from drills.recording import rundir
 from drills.spec import Drill
 
 MEMORY_TOLERANCE = 1.25

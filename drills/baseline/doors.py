@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from drills.http import ask, open_session
+from drills.asking.http import ask, open_session
+from drills.asking.service import HTTP, Asked, Door, Service
 from drills.load.audience import Audience
-from drills.service import HTTP, Asked, Door, Service
 from drills.targets.base import Deployment
 
 AT_A_TIME = 8

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, TypeVar
 
-from drills import record as recorded
-from drills import rundir
 from drills.baseline.conditions import conditions_of, key_of, kind_of_host
 from drills.baseline.document import SCHEMA_VERSION, Baseline, Steady
 from drills.baseline.doors import ask_regions
@@ -16,7 +14,9 @@ from drills.judging import settings_of
 from drills.load.clients import K
 from drills.measures import Settings, baseline_of
 from drills.measures.phases import SECOND
-from drills.timeline import Requests
+from drills.recording import record as recorded
+from drills.recording import rundir
+from drills.recording.timeline import Requests
 from drills.trial import Steadily, Trial, run_baseline
 
 T = TypeVar("T")

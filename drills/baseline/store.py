@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from drills import rundir
 from drills.baseline.conditions import host_differences
 from drills.baseline.document import Baseline, decode
 from drills.errors import UsageError
+from drills.recording import rundir
 
 ACCEPTED, REPLACED, CANDIDATE = "accepted", "replaced", "candidate"
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from drills import rundir
 from drills.baseline.conditions import conditions_of, differences, host_differences, key_of, kind_of_host
 from drills.baseline.document import Baseline
 from drills.baseline.recording import record
@@ -16,7 +15,8 @@ from drills.baseline.store import Store, now
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
 from drills.interruption import ignore_signals, interruptible
-from drills.record import EventWriter
+from drills.recording import rundir
+from drills.recording.record import EventWriter
 from drills.spec import Drill
 from drills.system import open_system
 from drills.targets import opening

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drills import rundir
+from drills.recording import rundir
 
 FILE = "calibration.json"
 SCHEMA_VERSION = 1

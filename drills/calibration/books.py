@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from drills.record import lines
+from drills.recording.record import lines
 
 SECOND = 1_000_000_000
 Manner = Literal[

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drills import rundir
 from drills.calibration import FILE, SCHEMA_VERSION, figures, trials
 from drills.calibration.figures import Figure
 from drills.calibration.session import PROBER, RATES, START_S, TIMEOUT_S, Session, seconds_of
@@ -17,6 +16,7 @@ from drills.calibration.trials import Trial
 from drills.errors import UsageError
 from drills.load.readback import CATCH_UP_S
 from drills.measures import Settings
+from drills.recording import rundir
 
 REPETITIONS = 3
 LATE_NS = 1_000_000

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from drills import processes
+from drills.asking.service import Door
 from drills.calibration import shop
 from drills.calibration.books import SECOND, Edges
 from drills.calibration.scripted import STARTED_WITHIN_S, Scripted, serving
 from drills.calibration.shapes import QUALITY_INTERVAL_S, READ_INTERVAL_S, Shape
 from drills.errors import TargetError
 from drills.load.readback import read_back
-from drills.record import EventWriter, ReadBack
-from drills.service import Door
+from drills.recording.record import EventWriter, ReadBack
 from drills.targets.base import REGION_HEADER, REGIONS, Deployment
 
 RATES = {"probe_read": 1 / READ_INTERVAL_S, "probe_write": 1 / READ_INTERVAL_S, "quality": 1 / QUALITY_INTERVAL_S}

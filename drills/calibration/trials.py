@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from drills import record, timeline
 from drills.calibration import books, shop
 from drills.calibration.books import SECOND, Books, Entry, Served
 from drills.calibration.session import RATES, TIMEOUT_S, Performed, Session
-from drills.record import Event, EventWriter, ReadBack, Request, RequestWriter
-from drills.timeline import Timeline
+from drills.recording import record, timeline
+from drills.recording.record import Event, EventWriter, ReadBack, Request, RequestWriter
+from drills.recording.timeline import Timeline
 
 HEAL_BEFORE_NS = 5_000_000
 TIMEOUT_RACE_NS = 20_000_000

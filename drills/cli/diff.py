@@ -10,13 +10,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from drills import comparable, compare, rundir
+from drills import comparable, compare
 from drills.cli.drill import AsJson, complete_run
 from drills.cli.terminal import ERR, OUT, measured
 from drills.compare import Compared, Comparison, Finding
 from drills.errors import UsageError
 from drills.home import home
-from drills.rundir import RunDir
+from drills.recording import rundir
+from drills.recording.rundir import RunDir
 
 STYLES = {
     Finding.REGRESSION: "bold red",

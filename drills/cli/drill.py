@@ -14,7 +14,7 @@ import typer
 from rich.syntax import Syntax
 from rich.table import Table
 
-from drills import engine, judging, open_runs, rundir, spec, undo
+from drills import engine, judging, open_runs, spec, undo
 from drills.baseline import Store
 from drills.cli.terminal import ERR, OUT, Lines, Screen, print_verdict
 from drills.engine import Options
@@ -23,6 +23,7 @@ from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.home import home
 from drills.naming import shown
+from drills.recording import rundir
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
 from drills.targets.local.standing import exclusive, standing

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 import reports
-from drills import rundir
 from drills.cli.terminal import OUT
 from drills.home import home
+from drills.recording import rundir
 
 app = typer.Typer(no_args_is_help=True, help="Reports of recorded runs.")
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from drills.naming import shown
-from drills.record import Event
+from drills.recording.record import Event
 from drills.watch import Glance
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drills.faults.base import Evidence
-from drills.record import PartTail, Request, read_events
+from drills.recording.record import PartTail, Request, read_events
 from drills.targets.base import EDGE, Deployment
 from drills.targets.looking import Look, Way, look, look_often
 from drills.undo import RUN_VARIABLE, TRIAL_VARIABLE

@@ -14,7 +14,7 @@ from drills import processes
 from drills.errors import TargetError
 from drills.load.audience import Audience
 from drills.load.probes import able
-from drills.rundir import RunDir
+from drills.recording.rundir import RunDir
 from drills.spec import Drill
 from drills.targets.base import Deployment
 

@@ -15,10 +15,10 @@ import gevent
 import msgspec
 from locust import User, constant_throughput, events, task
 
+from drills.asking.service import Service
 from drills.load import punctual
 from drills.load.sender import Answer, Sender
-from drills.record import Request, RequestWriter
-from drills.service import Service
+from drills.recording.record import Request, RequestWriter
 
 FLUSH_S = 0.2
 

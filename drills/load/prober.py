@@ -27,11 +27,11 @@ import aiohttp
 import msgspec
 import uvloop
 
+from drills.asking.http import ask, open_session
 from drills.errors import EXIT_USAGE, UsageError
-from drills.http import ask, open_session
 from drills.load import punctual
 from drills.load.probes import SECOND, Config, Probe, active_rates, schedules
-from drills.record import EventWriter, Request, RequestWriter
+from drills.recording.record import EventWriter, Request, RequestWriter
 
 START_DELAY_NS = 50_000_000
 PARENT_CHECK_S = 0.2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from drills.service import RECSVC, Ask, Asked, Service
+from drills.asking.service import RECSVC, Ask, Asked, Service
 
 SECOND = 1_000_000_000
 DEFAULT_RATES = {"probe_read": 50.0, "probe_write": 50.0, "quality": 20.0}

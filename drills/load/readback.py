@@ -17,10 +17,10 @@ from pathlib import Path
 
 import aiohttp
 
+from drills.asking.http import ask, open_session
+from drills.asking.service import Ask, Door, Service, Unreadable, decoded
 from drills.errors import TargetError
-from drills.http import ask, open_session
-from drills.record import EventWriter, ReadBack, read_part
-from drills.service import Ask, Door, Service, Unreadable, decoded
+from drills.recording.record import EventWriter, ReadBack, read_part
 from drills.targets.base import REGIONS, Deployment
 
 CATCH_UP_S = 15.0

@@ -10,7 +10,7 @@ import gevent
 from geventhttpclient.client import HTTPClient
 from geventhttpclient.url import URL
 
-from drills.service import KEEP_ALIVE_S, MAX_BODY_BYTES, Asked
+from drills.asking.service import KEEP_ALIVE_S, MAX_BODY_BYTES, Asked
 
 _BLOCK = 64 * 1024
 _COMPRESSED = ("gzip", "deflate", "x-gzip")

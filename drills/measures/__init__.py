@@ -22,7 +22,7 @@ from drills.measures.rto_quality import rto_quality
 from drills.measures.split_brain import split_brain_events
 from drills.measures.steady import baseline_of
 from drills.measures.throughput import throughput
-from drills.timeline import Timeline
+from drills.recording.timeline import Timeline
 
 OF_A_TRIAL: dict[str, Callable[[Timeline, Settings], Measure]] = {
     "rto_read_s": rto_read,

@@ -10,7 +10,7 @@ import numpy as np
 from drills.measures.model import Measure, Settings, key, unknown
 from drills.measures.phases import in_phase
 from drills.measures.schedule import PROBER_STREAMS, unobserved
-from drills.timeline import Flags, Timeline
+from drills.recording.timeline import Flags, Timeline
 
 Z_95 = 1.959964
 _OPS = {"failed_reads": ("recommend", "search"), "failed_writes": ("event",)}

@@ -8,7 +8,7 @@ import numpy as np
 
 from drills.measures.listed import STREAMS, Listed, listed_in
 from drills.measures.model import Settings
-from drills.timeline import Ints, Timeline
+from drills.recording.timeline import Ints, Timeline
 
 EVERYBODY = 0.9
 

@@ -10,7 +10,7 @@ from drills.measures.lateness import fell_behind
 from drills.measures.model import Measure, Settings, key, unknown
 from drills.measures.phases import in_phase, stream_of
 from drills.measures.schedule import Floats, Stalls, latency_s, stalled_s, stalls_of, unobserved
-from drills.timeline import Requests, Timeline
+from drills.recording.timeline import Requests, Timeline
 
 STREAM = "probe_read"
 

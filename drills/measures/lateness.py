@@ -10,7 +10,7 @@ from drills.measures.memo import remembered
 from drills.measures.model import Measure, Settings, key, unknown
 from drills.measures.phases import in_phase
 from drills.measures.schedule import PROBER_STREAMS, unobserved
-from drills.timeline import Timeline
+from drills.recording.timeline import Timeline
 
 BASE = "lateness_p99_ms"
 SHARE = 0.99

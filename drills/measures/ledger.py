@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from drills.measures.memo import remembered
 from drills.measures.model import Settings
 from drills.measures.schedule import unobserved
-from drills.timeline import Flags, Ints, Requests, Timeline
+from drills.recording.timeline import Flags, Ints, Requests, Timeline
 
 NEVER = int(np.iinfo(np.int64).max)
 _NOT_STORED = ("refused", "unreachable")

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from drills.measures.memo import remembered
 from drills.measures.phases import in_phase
 from drills.measures.quality import users_of
-from drills.timeline import Coded, Flags, Requests, Timeline
+from drills.recording.timeline import Coded, Flags, Requests, Timeline
 
 STREAMS = ("quality", "probe_read")
 _BETWEEN = "\x1f"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from functools import wraps
 from typing import TypeVar
 
-from drills.timeline import Timeline
+from drills.recording.timeline import Timeline
 
 T = TypeVar("T")
 

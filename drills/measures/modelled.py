@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drills.measures.outage import HOME, Outage, outage
-from drills.record import Event
+from drills.recording.record import Event
 
 SECOND = 1_000_000_000
 INTERVAL = "probe_interval_s"

@@ -12,7 +12,7 @@ from drills.measures.listed import Listed, listed_in
 from drills.measures.model import Measure, Settings, key, unknown
 from drills.measures.quality import STREAM, clustered_error, recorded_baseline
 from drills.measures.schedule import Floats, unobserved
-from drills.timeline import Timeline
+from drills.recording.timeline import Timeline
 
 
 def rank_biased_overlap(one: Sequence[str], other: Sequence[str], p: float) -> float:

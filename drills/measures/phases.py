@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from drills.measures.memo import remembered
-from drills.record import Event
-from drills.timeline import Flags, Ints, Requests, Timeline
+from drills.recording.record import Event
+from drills.recording.timeline import Flags, Ints, Requests, Timeline
 
 SECOND = 1_000_000_000
 

@@ -11,8 +11,8 @@ from drills.measures.model import Settings
 from drills.measures.phases import fault_key
 from drills.measures.schedule import PROBER_STREAMS
 from drills.naming import shown
-from drills.record import Event
-from drills.timeline import Timeline
+from drills.recording.record import Event
+from drills.recording.timeline import Timeline
 
 STOPS = ("abort", "interrupted")
 

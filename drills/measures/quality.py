@@ -13,7 +13,7 @@ from drills.measures.availability import Z_95
 from drills.measures.model import Measure, Settings, key, unknown
 from drills.measures.phases import in_phase, stream_of
 from drills.measures.schedule import Floats, unobserved
-from drills.timeline import NONE, Chosen, Flags, Requests, Timeline
+from drills.recording.timeline import NONE, Chosen, Flags, Requests, Timeline
 
 STREAM = "quality"
 

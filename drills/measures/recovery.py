@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drills.timeline import Flags
+from drills.recording.timeline import Flags
 
 
 def windows_within(costs: npt.NDArray[Any], length: int, allowed: float) -> Flags:

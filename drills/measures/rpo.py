@@ -9,7 +9,7 @@ import numpy as np
 from drills.measures.ledger import Ledger, ledger
 from drills.measures.model import UNSETTLED, Measure, Settings, absent, unknown
 from drills.measures.phases import SECOND, moments
-from drills.timeline import Flags, Timeline
+from drills.recording.timeline import Flags, Timeline
 
 SAMPLE = 20
 

@@ -12,7 +12,7 @@ from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.phases import SECOND, moments, stream_of
 from drills.measures.recovery import broken_from, sustained_from, windows_within
 from drills.measures.schedule import FAILED, GOOD, SLOW, Grid, Slots, Stalls, grid, readings, slots, stalls_of
-from drills.timeline import Ints, Timeline
+from drills.recording.timeline import Ints, Timeline
 
 LEAST_PROBES = 10
 EARLY_S = 0.5

@@ -12,7 +12,7 @@ from drills.measures.phases import SECOND, moments
 from drills.measures.quality import STREAM, Answers, answers_of, baseline_hits
 from drills.measures.recovery import broken_from, sustained_from, windows_within
 from drills.measures.schedule import Floats, Grid, Slots, grid, slots
-from drills.timeline import Flags, Timeline
+from drills.recording.timeline import Flags, Timeline
 
 NAME = "rto_quality_s"
 

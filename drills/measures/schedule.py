@@ -12,7 +12,7 @@ import numpy.typing as npt
 from drills.measures.memo import remembered
 from drills.measures.model import Settings
 from drills.measures.phases import SECOND, moments, span, stream_of
-from drills.timeline import Flags, Ints, Requests, Timeline
+from drills.recording.timeline import Flags, Ints, Requests, Timeline
 
 PROBER_STREAMS = ("probe_read", "probe_write", "quality")
 GOOD, SLOW, FAILED = 0, 1, 2

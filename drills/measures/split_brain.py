@@ -8,8 +8,8 @@ import numpy as np
 
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
 from drills.measures.schedule import unobserved
-from drills.record import Event, Request
-from drills.timeline import Flags, Ints, Requests, Timeline
+from drills.recording.record import Event, Request
+from drills.recording.timeline import Flags, Ints, Requests, Timeline
 
 SAMPLE = 20
 

@@ -9,7 +9,7 @@ from drills.measures.latency import quantile_ms
 from drills.measures.model import Settings
 from drills.measures.phases import SECOND
 from drills.measures.quality import STREAM
-from drills.timeline import Requests
+from drills.recording.timeline import Requests
 
 LEAST_READS = 100
 

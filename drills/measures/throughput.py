@@ -7,7 +7,7 @@ import numpy as np
 from drills.measures.model import Measure, Settings, key, unknown
 from drills.measures.phases import SECOND, moments, span
 from drills.measures.schedule import PROBER_STREAMS, unobserved
-from drills.timeline import Timeline
+from drills.recording.timeline import Timeline
 
 LEAST_S = 1.0
 

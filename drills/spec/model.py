@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from drills.service import Door, Service
+from drills.asking.service import Door, Service
 from drills.spec.rules import Choice, Number
 
 TARGETS = ("local", "external")

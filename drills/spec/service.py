@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from drills.jsonpaths import JsonPath
-from drills.service import Ask, Door, Service
+from drills.asking.jsonpaths import JsonPath
+from drills.asking.service import Ask, Door, Service
+from drills.asking.templates import NAMES, names_in, numbers_in, variables_in
 from drills.spec.audience import Beside, held_out, names_of
 from drills.spec.document import Document, Where
 from drills.spec.hooks import read_hooks
 from drills.spec.model import ServiceSettings
 from drills.spec.rules import Choice, choice, kind_of, mapping, nearest, only_keys, text
-from drills.templates import NAMES, names_in, numbers_in, variables_in
 
 KEYS = (
     "name", "edge", "regions", "headers", "read", "write", "read_back", "search", "region", "users", "items",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from drills.record import Event
-from drills.service import RECSVC, Door, Service
+from drills.asking.service import RECSVC, Door, Service
+from drills.recording.record import Event
 
 EDGE = "edge"
 REGIONS = ("primary", "standby")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from drills.http import ask, open_session
-from drills.service import HTTP, UNREADABLE, Door, Seen, Unreadable, decoded
+from drills.asking.http import ask, open_session
+from drills.asking.service import HTTP, UNREADABLE, Door, Seen, Unreadable, decoded
 from drills.targets.base import EDGE, Deployment
 
 TIMEOUT_S = 2.0

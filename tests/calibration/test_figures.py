@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from drills import rundir
 from drills.calibration import error_of, figures, load
 from drills.calibration.figures import Figure
 from drills.calibration.run import Plan, plan, save
 from drills.errors import UsageError
+from drills.recording import rundir
 
 
 def figure(measured: float | None, truth: float = 0.5, **changed: Any) -> Figure:

@@ -14,7 +14,7 @@ from drills.calibration.run import Plan, plan
 from drills.calibration.session import Session
 from drills.calibration.trials import Trial, wrong_records
 from drills.load import readback
-from drills.timeline import ReadBacks, Requests, Timeline
+from drills.recording.timeline import ReadBacks, Requests, Timeline
 
 LYING = """
 import sys

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from drills.cli.terminal import Lines, bound, measured, print_verdict, words
-from drills.record import Event
+from drills.recording.record import Event
 
 
 def test_a_measure_says_what_it_does_not_know() -> None:

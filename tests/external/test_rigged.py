@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drills.record import read_events
+from drills.recording.record import read_events
 from tests.external.conftest import Change, Drilled
 from tests.external.rigged import RIGS
 from tests.external.services import Told

@@ -17,7 +17,7 @@ from drills.errors import TargetError, UsageError
 from drills.faults.base import Evidence, wait_for
 from drills.faults.custom import Custom, Doing
 from drills.faults.hooks import promote
-from drills.record import read_events
+from drills.recording.record import read_events
 from drills.spec import Hook, ServiceSettings
 from drills.system import identity
 from drills.targets import opening

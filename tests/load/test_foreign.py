@@ -14,12 +14,12 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from drills import rundir
+from drills.asking.service import KEEP_ALIVE_S, Ask, Service
 from drills.load.audience import Audience
 from drills.load.clients import Clients
 from drills.load.sender import Sender
-from drills.record import Request, read_events, read_part
-from drills.service import KEEP_ALIVE_S, Ask, Service
+from drills.recording import rundir
+from drills.recording.record import Request, read_events, read_part
 from drills.spec import Drill, Load, ProbeRates
 from drills.spec.model import Mix
 from drills.targets.base import Deployment

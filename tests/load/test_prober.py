@@ -22,7 +22,7 @@ from drills.calibration import books
 from drills.calibration.books import Served, Stretch
 from drills.calibration.scripted import serving
 from drills.load.probes import Config, schedules
-from drills.record import Request, read_events, read_part
+from drills.recording.record import Request, read_events, read_part
 
 QUALITY = [{"id": f"q{n}", "user": str(n), "expected": [f"{n}-left-0", "9"]} for n in range(5)]
 

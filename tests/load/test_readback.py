@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from drills.asking.service import Ask, Door, Service
 from drills.load import readback
 from drills.load.readback import read_back
-from drills.record import Event, EventWriter, ReadBack, Request, RequestWriter, read_events
-from drills.service import Ask, Door, Service
+from drills.recording.record import Event, EventWriter, ReadBack, Request, RequestWriter, read_events
 from drills.targets.base import Deployment
 from tests.load.foreign_server import Answer, foreign_server
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from drills.record import Event, ReadBack, Request
-from drills.timeline import Timeline
+from drills.recording.record import Event, ReadBack, Request
+from drills.recording.timeline import Timeline
 
 SECOND = 1_000_000_000
 ORIGIN = 1_000 * SECOND

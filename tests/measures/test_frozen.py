@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drills.measures import Settings, problems
-from drills.record import Request
+from drills.recording.record import Request
 from drills.spec import Objective
 from drills.verdict import Outcome, judge
 from tests.measures.literal import quality, reads, request, timeline, writes

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from drills.measures import modelled
 from drills.measures.modelled import Traffic, bound
 from drills.measures.outage import Fault, Outage, outage
-from drills.record import Event
+from drills.recording.record import Event
 from tests.measures.literal import event, ns
 
 NODES = {"primary": ("primary/node-1", "primary/node-2"), "standby": ("standby/node-1", "standby/node-2")}

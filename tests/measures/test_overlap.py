@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings, baseline_of
 from drills.measures.overlap import overlap, rank_biased_overlap
-from drills.record import Event, Request
-from drills.timeline import Requests
+from drills.recording.record import Event, Request
+from drills.recording.timeline import Requests
 from tests.measures.literal import event, quality, request, timeline, usual_events
 
 USUAL = [f"i{n}" for n in range(20)]

@@ -11,7 +11,7 @@ from drills.measures import Settings, absent, measure_trial
 from drills.measures.latency import p99
 from drills.measures.lateness import lateness
 from drills.measures.throughput import throughput
-from drills.record import Event, Request
+from drills.recording.record import Event, Request
 from drills.spec import Objective
 from drills.verdict import Outcome, judge
 from tests.measures.literal import event, failed, ns, quality, reads, request, timeline, usual_events, without, writes

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings, measure_trial
-from drills.record import Event, ReadBack, Request
+from drills.recording.record import Event, ReadBack, Request
+from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.timeline import Timeline
 from drills.verdict import Outcome, judge, to_json
 from tests.measures.literal import END_S, event, log_of, ns, quality, reads, request, usual_events, writes
 

@@ -9,8 +9,8 @@ import pytest
 from drills.measures import Measure, Settings, baseline_of
 from drills.measures.quality import recall
 from drills.measures.rto_quality import rto_quality
-from drills.record import Request
-from drills.timeline import Requests
+from drills.recording.record import Request
+from drills.recording.timeline import Requests
 from tests.measures.literal import INJECTED_S, event, quality, request, timeline, usual_events
 
 HITS = {f"q{user}": int(user % 2 == 0) for user in range(80)}

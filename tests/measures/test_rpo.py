@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings, measure_trial
 from drills.measures.rpo import duplicated_events, rpo_events, rpo_s, stale_events
-from drills.record import ReadBack
+from drills.recording.record import ReadBack
+from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.timeline import Timeline
 from drills.verdict import Outcome, judge_measure
 from tests.measures.literal import (
     INJECTED_S,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings, measure_trial
 from drills.measures.rto import rto_read, rto_write
-from drills.record import Event, Request
+from drills.recording.record import Event, Request
+from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.timeline import Timeline
 from drills.verdict import Outcome, judge_measure
 from tests.measures.literal import (
     END_S,

@@ -7,7 +7,7 @@ from typing import Any
 
 from drills.measures import Measure, Settings
 from drills.measures.split_brain import split_brain_events
-from drills.record import Request
+from drills.recording.record import Request
 from tests.measures.literal import event, ns, request, timeline, usual_events
 
 BARE = [event("fault.injected", 10, fault="partition"), event("fault.healed", 20, fault="partition")]

@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from drills.record import EventWriter, ReadBack, Request, RequestWriter, write_readback, write_requests
+from drills.recording.record import EventWriter, ReadBack, Request, RequestWriter, write_readback, write_requests
 
 NS = 1_000_000_000
 ANCHOR = 7_000 * NS

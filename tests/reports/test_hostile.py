@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import reports
-from drills import record
+from drills.recording import record
 from tests.reports import fakerun
 
 PLANTED = (

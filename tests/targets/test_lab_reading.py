@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from drills.record import EventWriter, read_events
+from drills.recording.record import EventWriter, read_events
 from drills.targets.local.lab import REACHABLE_S, Lab
 from drills.targets.local.network import Network
 from drills.targets.local.services import Service

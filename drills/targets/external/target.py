@@ -13,7 +13,7 @@ import msgspec
 from drills import hooks
 from drills.errors import TargetError
 from drills.hooks import Ended, Place
-from drills.record import Event
+from drills.recording.record import Event
 from drills.spec import ServiceSettings
 from drills.targets.base import Deployment
 from drills.targets.looking import look

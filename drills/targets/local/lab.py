@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from drills.processes import die_with_parent
-from drills.record import EventWriter
+from drills.recording.record import EventWriter
 from drills.targets.base import EDGE, REGIONS
 from drills.targets.local import control, namespaces, services
 from drills.targets.local.network import Network

@@ -21,11 +21,11 @@ from typing import Any
 
 import httpx
 
+from drills.asking.service import Door
 from drills.errors import HostError, TargetError
 from drills.interruption import held
 from drills.processes import die_with_parent
-from drills.record import Event, read_events
-from drills.service import Door
+from drills.recording.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
 from drills.targets.local import control, timers

@@ -9,8 +9,8 @@ from functools import lru_cache
 import aiohttp
 from yarl import URL
 
-from drills.service import KEEP_ALIVE_S, MAX_BODY_BYTES, Asked
-from drills.templates import with_environment
+from drills.asking.service import KEEP_ALIVE_S, MAX_BODY_BYTES, Asked
+from drills.asking.templates import with_environment
 
 
 def open_session(timeout_s: float, headers: Mapping[str, str]) -> aiohttp.ClientSession:

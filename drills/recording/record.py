@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from drills import frames
-from drills.frames import Frame, Kind, Scanner
-from drills.tables import read_table, write_table
+from drills.recording import frames
+from drills.recording.frames import Frame, Kind, Scanner
+from drills.recording.tables import read_table, write_table
 
 STREAMS = ("probe_read", "probe_write", "quality", "load")
 FLUSH_S = 0.2
@@ -231,7 +231,7 @@ def read_events(path: Path) -> list[Event]:
 
 def write_requests(path: Path, parts: Iterable[Path]) -> None:
     """Merge the writers' files into one Parquet file, in order of ``t_scheduled``; missing files count as empty."""
-    from drills.merging import merge  # noqa: PLC0415 - numpy and pyarrow start threads
+    from drills.recording.merging import merge  # noqa: PLC0415 - numpy and pyarrow start threads
 
     merge(path, (part_frames(part) for part in parts))
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from drills.jsonpaths import JsonPath
-from drills.templates import Values, compile_json, compile_path, compile_text, names_in, with_environment
+from drills.asking.jsonpaths import JsonPath
+from drills.asking.templates import Values, compile_json, compile_path, compile_text, names_in, with_environment
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """A longer answer is not read to its end: it is ``oversize``."""

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from drills.merging import ITEMS, SCHEMA
-from drills.record import Event, ReadBack, Request, read_events
+from drills.recording.merging import ITEMS, SCHEMA
+from drills.recording.record import Event, ReadBack, Request, read_events
 
 Ints = npt.NDArray[np.integer[Any]]
 Flags = npt.NDArray[np.bool_]
@@ -66,7 +66,7 @@ class Coded:
 class Requests:
     """The requests of a run as columns of one length [n]; times in ns, absent numbers are NONE.
 
-    ``degraded`` is 1, 0 or NONE. Iterating gives ``drills.record.Request`` rows.
+    ``degraded`` is 1, 0 or NONE. Iterating gives ``drills.recording.record.Request`` rows.
     """
 
     trial: Ints
@@ -95,7 +95,7 @@ class Requests:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Requests:
-        """The columns of a table with the names of ``drills.merging.SCHEMA``; a column it lacks counts as absent."""
+        """The columns of a table with the names of ``merging.SCHEMA``; one it lacks counts as absent."""
         columns: dict[str, Any] = {
             name: _numbers(table, name, dtype)
             for name, dtype in (

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from drills import record, timeline
-from drills.record import EventWriter, PartTail, ReadBack, Request, RequestWriter, read_part
+from drills.recording import record, timeline
+from drills.recording.record import EventWriter, PartTail, ReadBack, Request, RequestWriter, read_part
 
 
 def request(n: int, **more: object) -> Request:
@@ -95,7 +95,7 @@ def test_a_tail_follows_a_file_that_grows_byte_by_byte(tmp_path: Path) -> None:
 
 WRITER = """
 import sys, time
-from drills.record import Request, RequestWriter
+from drills.recording.record import Request, RequestWriter
 from pathlib import Path
 writer = RequestWriter(Path(sys.argv[1]))
 for n in range(10**6):
@@ -124,7 +124,7 @@ def test_what_a_killed_writer_had_flushed_is_there(tmp_path: Path) -> None:
     assert list(read_part(part)) == [*found, request(5)]
 
 
-@pytest.mark.parametrize("module", ["drills.record", "drills.watch", "drills.load.prober"])
+@pytest.mark.parametrize("module", ["drills.recording.record", "drills.watch", "drills.load.prober"])
 def test_writers_and_followers_need_no_numpy(module: str) -> None:
     script = f"import sys, {module}; print({{'numpy', 'pyarrow'}} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -152,7 +152,7 @@ def test_the_parts_of_several_workers_are_merged_by_time(tmp_path: Path) -> None
 
 
 def test_merging_works_slice_by_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drills.merging.GROUP_ROWS", 2)
+    monkeypatch.setattr("drills.recording.merging.GROUP_ROWS", 2)
     record.write_requests(tmp_path / "t.parquet", [written(tmp_path / "a.part", *MANIFOLD)])
     assert pq.ParquetFile(tmp_path / "t.parquet").num_row_groups == 3
     assert list(timeline.read_requests(tmp_path / "t.parquet")) == sorted(MANIFOLD, key=lambda r: r.t_scheduled)

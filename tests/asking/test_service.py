@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drills.asking.jsonpaths import JsonPath
+from drills.asking.service import MAX_ID_CHARACTERS, RECSVC, Ask, Seen, Service, Unreadable, decoded
 from drills.errors import UsageError
-from drills.jsonpaths import JsonPath
-from drills.service import MAX_ID_CHARACTERS, RECSVC, Ask, Seen, Service, Unreadable, decoded
 
 SHOP = Service(
     "shop",

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drills import timeline
-from drills.record import ReadBack
-from drills.timeline import ReadBacks, Requests, Timeline
-from tests.test_record import MANIFOLD, request
+from drills.recording import timeline
+from drills.recording.record import ReadBack
+from drills.recording.timeline import ReadBacks, Requests, Timeline
+from tests.recording.test_record import MANIFOLD, request
 
 
 def test_rows_and_columns_are_the_same() -> None:

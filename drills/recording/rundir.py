@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from drills.errors import HostError, UsageError
-from drills.tables import SCHEMA_VERSION
+from drills.recording.tables import SCHEMA_VERSION
 
 _PACKAGES = (
     "recdr",

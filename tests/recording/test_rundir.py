@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from drills import rundir
 from drills.errors import HostError, UsageError
+from drills.recording import rundir
 
 
 def test_runs_are_found_by_id_beginning_path_and_age(tmp_path: Path) -> None:

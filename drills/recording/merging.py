@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drills.frames import KIND_FIELDS, Frame, Kind
-from drills.tables import SCHEMA_VERSION
+from drills.recording.frames import KIND_FIELDS, Frame, Kind
+from drills.recording.tables import SCHEMA_VERSION
 
 Ints = npt.NDArray[np.int64]
 
@@ -108,6 +108,6 @@ class _Columns:
 
 
 def _column(kind: str, column: bytes) -> npt.NDArray[Any]:
-    """The numbers of a transposed column (``drills.frames.transposed``)."""
+    """The numbers of a transposed column (``drills.recording.frames.transposed``)."""
     width = np.dtype(kind).itemsize
     return np.ascontiguousarray(np.frombuffer(column, np.uint8).reshape(width, -1).T).view(kind)[:, 0]
