@@ -66,6 +66,7 @@ class Lab:
     tools: dict[str, Tool] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     wanted: list[str] = field(default_factory=list)
+    broken: dict[str, Callable[[], None]] = field(default_factory=dict)
     stopped: bool = False
     listener: socket.socket | None = None
 
@@ -90,6 +91,16 @@ class Lab:
             if number == signal.SIGKILL:
                 running.process.wait()
                 self._ended(name)
+
+    def breaks(self, what: str, undo: Callable[[], None]) -> None:
+        """Remember how to undo what is about to be broken, so that ``heal`` can; the first way is kept."""
+        self.broken.setdefault(what, undo)
+
+    def mends(self, what: str) -> None:
+        """Undo what was broken under this name; nothing where it was not, or not any more."""
+        if undo := self.broken.get(what):
+            undo()
+            del self.broken[what]
 
     def lose(self, region: str) -> None:
         """Power cut: the network goes first, so that nobody hears the connections close."""
@@ -154,10 +165,13 @@ class Lab:
             "processes": {name: name in self.running for name in self.wanted},
             "cuts": sorted(self.network.cuts),
             "lost": sorted(self.lost),
+            "broken": sorted(self.broken),
         }
 
     def heal(self) -> None:
-        """Undo everything: power, partitions, processes that do not run."""
+        """Undo everything, the latest first: what was broken by name, power, partitions, processes that do not run."""
+        for what in list(self.broken)[::-1]:
+            self.mends(what)
         for region in sorted(self.lost):
             self.restore(region)
         for a, b in sorted(self.network.cuts):

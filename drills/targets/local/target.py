@@ -29,6 +29,7 @@ from drills.recording.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
 from drills.targets.local import control, timers
+from drills.targets.local.abilities import Accelerators, Partitions, Processes, Regions
 from drills.targets.local.lab import EXIT_FORBIDDEN
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
@@ -37,7 +38,7 @@ READY_TIMEOUT_S = 40.0
 Progress = Callable[[str], None]
 
 
-class LocalTarget:
+class LocalTarget(Processes, Partitions, Regions, Accelerators):
     """Two regions in namespaces. ``ephemeral`` labs die with the process that deployed them."""
 
     kind = "local"
@@ -167,55 +168,6 @@ class LocalTarget:
     def sightings(self, since_ns: int) -> list[Event]:
         """What PID 1 read in the logs of the lab's processes since then."""
         return [event for event in read_events(self.lab_dir / "events.jsonl") if event.t >= since_ns]
-
-    def kill_node(self, node: str, signal: int) -> None:
-        self._ask("kill", name=node, number=int(signal))
-
-    def start_node(self, node: str) -> None:
-        self._ask("kill", name=node, number=int(signals.SIGCONT))
-        self._ask("start_node", name=node)
-
-    def cut(self, a: str, b: str) -> None:
-        self._ask("cut", a=a, b=b)
-
-    def mend(self, a: str, b: str) -> None:
-        self._ask("mend", a=a, b=b)
-
-    def reachable(self, source: str, destination: str) -> bool:
-        return bool(self._ask("reachable", source=source, destination=destination))
-
-    def lose_region(self, region: str) -> None:
-        self._ask("lose", region=region)
-
-    def restore_region(self, region: str) -> None:
-        self._ask("restore", region=region)
-
-    def accelerator_layer(self, node: str, layer: str) -> str:
-        """The layer at which ``node``'s accelerator can be made to fail: ``context`` on a GPU, else ``simulated``."""
-        if layer != "auto":
-            return layer
-        return "context" if self.deployment.accelerator == "cuda" else "simulated"
-
-    def fail_accelerator(self, node: str, layer: str) -> None:
-        self._ask("admin", node=node, path="/accelerator/fail", body={"layer": layer})
-
-    def restore_accelerator(self, node: str) -> None:
-        """A simulated loss is lifted; after a real one only a new process has a usable CUDA context. Idempotent."""
-        if self.deployment.accelerator != "cuda":
-            self._ask("admin", node=node, path="/accelerator/restore", body={})
-        elif not self._accelerator_works(node):
-            self._ask("kill", name=node, number=int(signals.SIGKILL))
-            self._ask("start_node", name=node)
-
-    def _accelerator_works(self, node: str) -> bool:
-        """Whether ``node`` says so after it has used its accelerator once: it notices a loss only in use."""
-        with contextlib.suppress(httpx.HTTPError):
-            body, headers = {"user": "recdr-look", "k": 5}, {NODE_HEADER: node}
-            httpx.post(f"{self.deployment.ops_url}/v1/recommend", json=body, headers=headers, timeout=2.0)
-        return (self.observe(node) or {}).get("accelerator_state") == "ok"
-
-    def _ask(self, do: str, timeout_s: float = 15.0, **arguments: Any) -> Any:
-        return control.call(self._control, do, timeout_s, **arguments)
 
     def _launch(self, topology: Topology) -> Settings:
         """Bind the sockets on the host, start PID 1 with them, and wait until it answers."""

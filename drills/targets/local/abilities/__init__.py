@@ -1,0 +1,10 @@
+"""What the local target can do to its lab: one file a group of abilities, each a class that LocalTarget is made of."""
+
+from __future__ import annotations
+
+from drills.targets.local.abilities.accelerators import Accelerators
+from drills.targets.local.abilities.partitions import Partitions
+from drills.targets.local.abilities.processes import Processes
+from drills.targets.local.abilities.regions import Regions
+
+__all__ = ["Accelerators", "Partitions", "Processes", "Regions"]
