@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -37,6 +37,21 @@ class Evidence:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+Nodes = Mapping[str, Sequence[str]]
+"""The names of each region's nodes, known before anything is deployed."""
+
+
+@dataclass(frozen=True)
+class BlastRadius:
+    """What a fault touches and who may feel it: said before anything is done.
+
+    ``places`` are regions, hosts and links (``a to b``, ``a and b``) as drill files name them.
+    """
+
+    places: tuple[str, ...]
+    text: str
+
+
 class Fault(Protocol):
     """One way to break something. ``T`` is a target that has every ability in ``needs``."""
 
@@ -44,6 +59,9 @@ class Fault(Protocol):
     needs: ClassVar[tuple[type, ...]]
 
     def fidelity(self, target: Any) -> Fidelity: ...
+
+    def blast_radius(self, nodes: Nodes) -> BlastRadius:
+        """What it touches; pure, so that ``recdr drill plan`` can say it with nothing deployed."""
 
     def inject(self, target: Any) -> None:
         """Break it; returns once the fault is in force."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from drills import hooks
 from drills.errors import TargetError
-from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.noticing import LOOKS_BEFORE, READS, Noticing
 from drills.hooks import Ended
 from drills.spec import HookArgument
@@ -63,6 +63,10 @@ class Custom:
             self.certifies or "that the service survives what the drill's own command does to it",
             "anything that the drill's own command does not really break",
         )
+
+    def blast_radius(self, nodes: Nodes) -> BlastRadius:
+        what = self.what or "whatever the command of the drill breaks"
+        return BlastRadius((), f"{what}; recdr cannot tell how far it reaches")
 
     def look_first(self, target: Target) -> list[str]:
         """See how the service answers with nothing broken; returns the ways by which it does not.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import answer_degraded
 from drills.targets.base import GpuFaultable, Target
 
@@ -31,6 +31,11 @@ class GpuLoss:
             "that the service survives a sticky CUDA error in its own context, as after XID 13, 31 or 43",
             "a GPU that fell off the bus or needs a reset",
         )
+
+    def blast_radius(self, nodes: Nodes) -> BlastRadius:
+        region = self.node.partition("/")[0]
+        text = f"the accelerator of 1 of {len(nodes[region])} nodes of {region}; that node goes on, on its CPU"
+        return BlastRadius((self.node,), text)
 
     def inject(self, target: GpuFaultable) -> None:
         target.fail_accelerator(self.node, target.accelerator_layer(self.node, self.layer))

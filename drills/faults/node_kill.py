@@ -6,7 +6,7 @@ import signal as signals
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import node_silent, nodes_ready
 from drills.targets.base import Killable, Target
 
@@ -26,6 +26,10 @@ class NodeKill:
             "that the traffic director and the other nodes carry on when a serving process dies",
             "loss of the machine under it: its network still answers connection attempts with a refusal",
         )
+
+    def blast_radius(self, nodes: Nodes) -> BlastRadius:
+        region = self.node.partition("/")[0]
+        return BlastRadius((self.node,), f"1 of {len(nodes[region])} nodes of {region}")
 
     def inject(self, target: Killable) -> None:
         target.kill_node(self.node, signals.Signals[f"SIG{self.signal}"].value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,9 @@ class Noop:
 
     def fidelity(self, target: Any) -> Fidelity:
         return Fidelity("real", "nothing: nothing was broken", "anything about the service")
+
+    def blast_radius(self, nodes: Nodes) -> BlastRadius:
+        return BlastRadius((), "nothing")
 
     def inject(self, target: Any) -> None:
         """Nothing is broken."""

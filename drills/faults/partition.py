@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.targets.base import Partitionable
 
 
@@ -30,6 +30,10 @@ class Partition:
             "behaviour under a silent, complete partition: real packets between real sockets are dropped",
             "slow, lossy or one-way links",
         )
+
+    def blast_radius(self, nodes: Nodes) -> BlastRadius:
+        cut = tuple(f"{a} and {b}" for a, b in self.pairs())
+        return BlastRadius(cut, f"every packet between {self.a} and {self.b}, both ways")
 
     def inject(self, target: Partitionable) -> None:
         for a, b in self.pairs():

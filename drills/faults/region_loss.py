@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from drills.faults.base import Evidence, Fidelity, activities
+from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import node_silent, nodes_ready
 from drills.targets.base import RegionLosable, Target
 
@@ -24,6 +24,11 @@ class RegionLoss:
             "how clients, traffic director and store react when a region falls silent with everything in it",
             "the time a real data centre needs to come back, and loss of data that was only in a disk's cache",
         )
+
+    def blast_radius(self, nodes: Nodes) -> BlastRadius:
+        lost = tuple(nodes[self.region])
+        text = f"all {len(lost)} nodes of {self.region}, its store and its Sentinel: the other region must carry all"
+        return BlastRadius((self.region, *lost, f"{self.region}/store"), text)
 
     def inject(self, target: RegionLosable) -> None:
         target.lose_region(self.region)
