@@ -13,7 +13,7 @@ from recsvc.asgi import Answer, Request, Routes
 from recsvc.gpu_trap import TrapError
 from recsvc.problems import Problem
 from recsvc.requests import FailRequest, LoadRequest, SlowRequest, decode, decoder
-from recsvc.rollout import Rollout, StillLoading
+from recsvc.rollout import Rollout
 
 ENCODE = msgspec.json.Encoder().encode
 ACCEPTED = 202
@@ -44,10 +44,7 @@ class Admin:
     async def load_model(self, request: Request) -> Answer:
         """Roll out the bundle at ``path``: accepted at once; what becomes of it is `last_rollout` in /readyz."""
         asked = decode(request.body, self._load_body)
-        try:
-            self._rollout.start(Path(asked.path))
-        except StillLoading as error:
-            raise Problem(409, "still-loading", f"{error} is being loaded.", retry_after_s=1) from None
+        self._rollout.start(Path(asked.path))
         return Answer(ENCODE(self._state()), status=ACCEPTED)
 
     async def fail_accelerator(self, request: Request) -> Answer:

@@ -4,7 +4,7 @@ Problem
 ├── bad request     400 not-json
 ├── not found       404 no-such-route
 ├── wrong method    405 wrong-method, with Allow
-├── conflict        409 id-reused, accelerator-not-failable, still-loading
+├── conflict        409 id-reused, accelerator-not-failable
 ├── too large       413 too-large
 ├── bad content     422 invalid, unknown-item
 └── not now         503 overloaded, deadline, not-acknowledged, not-ready: all with Retry-After
@@ -23,7 +23,6 @@ _TITLES = {
     "wrong-method": "This path does not take that method.",
     "id-reused": "This event id belongs to another event.",
     "accelerator-not-failable": "This accelerator cannot be failed in that way.",
-    "still-loading": "Another model is being loaded.",
     "too-large": "The body is too large.",
     "invalid": "The request is not valid.",
     "unknown-item": "The catalogue has no such item.",

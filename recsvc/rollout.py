@@ -30,10 +30,6 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-class StillLoading(Exception):  # noqa: N818 - becomes the problem of that name
-    """One artifact is being loaded; ``str()`` is its name."""
-
-
 @dataclass(frozen=True)
 class Attempt:
     """What became of an artifact: ``artifact`` is the name of its folder, ``reason`` why it was refused."""
@@ -57,9 +53,7 @@ class Rollout:
         return asdict(self.last) if self.last else None
 
     def start(self, path: Path) -> None:
-        """Load the artifact at ``path`` in the background; raises `StillLoading`."""
-        if self.last is not None and self.last.outcome is Outcome.LOADING:
-            raise StillLoading(self.last.artifact)
+        """Load the artifact at ``path`` in the background, after those that were asked for before."""
         self.last = Attempt(path.name, Outcome.LOADING)
         self._wanted.put_nowait(path)
 
@@ -67,6 +61,7 @@ class Rollout:
         """Load what is asked for until cancelled."""
         while True:
             path = await self._wanted.get()
+            self.last = Attempt(path.name, Outcome.LOADING)
             try:
                 release = await asyncio.to_thread(self._opening, path, self.current.bundle)
             except Refused as error:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from drills.faults.base import Fault
 from drills.faults.custom import Custom
 from drills.faults.gpu_loss import GpuLoss
+from drills.faults.gpu_slow import GpuSlow
+from drills.faults.model_corrupt import ModelCorrupt
+from drills.faults.model_stale import ModelStale
 from drills.faults.node_kill import NodeKill
 from drills.faults.noop import Noop
 from drills.faults.partition import Partition
 from drills.faults.region_loss import RegionLoss
 
 FAULTS: dict[str, type[Fault]] = {
-    fault.name: fault for fault in (RegionLoss, NodeKill, Partition, GpuLoss, Custom, Noop)
+    fault.name: fault
+    for fault in (
+        *(RegionLoss, NodeKill, Partition),
+        *(GpuLoss, GpuSlow, ModelCorrupt, ModelStale),
+        *(Custom, Noop),
+    )
 }
 
 __all__ = ["FAULTS", "Fault"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drills.errors import HostError
+from drills.targets.base import RealGpu
 from drills.targets.local.services import find_haproxy, find_valkey
 
 _TRY = """
@@ -61,6 +62,21 @@ def checks() -> Iterator[Check]:
         yield _try("network", "veth pairs, routes and blackhole rules in them", "load the kernel module veth")
         yield _try("shaping", "link shaping (netem)", "load sch_netem; only slow or lossy links need it", needed=False)
     yield _accelerator()
+
+
+def gpu_present() -> bool:
+    """Whether this machine shows an NVIDIA GPU to its users."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def missing(need: type) -> str | None:
+    """Why a lab on this host cannot have the ability ``need``, with the remedy; None where it can."""
+    if need is RealGpu and not gpu_present():
+        return (
+            "its layer is about a real GPU, and this machine shows none (there is no /dev/nvidia0). Write layer: "
+            "simulated, or layer: auto for what the machine allows; containers need --gpus all"
+        )
+    return None
 
 
 def namespaces() -> Check:

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, NoReturn
 from drills.processes import die_with_parent
 from drills.recording.record import EventWriter
 from drills.targets.base import EDGE, REGIONS
-from drills.targets.local import control, namespaces, services
+from drills.targets.local import accelerators, artifacts, control, namespaces, services
 from drills.targets.local.network import Network
 from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT
 from drills.targets.local.services import Service, Settings
@@ -67,6 +67,8 @@ class Lab:
     lost: set[str] = field(default_factory=set)
     wanted: list[str] = field(default_factory=list)
     broken: dict[str, Callable[[], None]] = field(default_factory=dict)
+    hidden: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    artifacts: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     listener: socket.socket | None = None
 
@@ -76,7 +78,8 @@ class Lab:
             if not running.ending:
                 return
             self.kill(service.name, signal.SIGKILL)
-        process = self._spawn(service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE)
+        network, hidden = self.network.namespace(service.host), self.hidden.get(service.name, ())
+        process = self._spawn(service.argv, network, service.fds, subprocess.PIPE, hidden)
         log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
         self.running[service.name] = Running(service, process, log)
         assert process.stdout is not None
@@ -130,10 +133,15 @@ class Lab:
     def start_node(self, name: str) -> None:
         """Start a node that does not run, unless its region has no power."""
         if name.partition("/")[0] not in self.lost:
-            self.start(services.node(self.settings, name))
+            self.start(services.node(self.settings, name, self.artifacts.get(name)))
+
+    def restart_node(self, name: str) -> None:
+        """End a node at once and start it, with what is hidden from it and what it is to serve by now."""
+        self.kill(name, signal.SIGKILL)
+        self.start_node(name)
 
     def admin(self, node: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a fault command to a node's admin socket and return its answer; raises RuntimeError if refused."""
+        """Send a command to a node's admin socket; raises RuntimeError if refused, OSError where nobody answers."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(3.0)
             client.connect(str(services.admin_socket(node)))
@@ -142,7 +150,7 @@ class Lab:
             client.sendall(head.encode() + content)
             answer = client.makefile("rb").read()
         head_, _, content = answer.partition(b"\r\n\r\n")
-        if b" 200 " not in head_.partition(b"\r\n")[0]:
+        if head_.split(b" ", 2)[1:2] not in ([b"200"], [b"202"]):
             raise RuntimeError(f"{node} refused {path}: {content.decode(errors='replace')}")
         return {"node": node}
 
@@ -240,7 +248,8 @@ class Lab:
             "start_node": self.start_node,
             "lose": self.lose,
             "restore": self.restore,
-            "admin": self.admin,
+            **accelerators.commands(self),
+            **artifacts.commands(self),
             "run_tool": self.run_tool,
             "tool": self.tool,
             "heal": self.heal,
@@ -251,11 +260,18 @@ class Lab:
         self.stopped = True
 
     def _spawn(
-        self, argv: tuple[str, ...], network: int | None, fds: tuple[int, ...], output: Any
+        self,
+        argv: tuple[str, ...],
+        network: int | None,
+        fds: tuple[int, ...],
+        output: Any,
+        hidden: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
         def enter() -> None:
             if network is not None:
                 namespaces.enter_network(network)
+            if hidden:
+                namespaces.hide(hidden)
 
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "HOME": "/tmp"}  # noqa: S108
         return subprocess.Popen(

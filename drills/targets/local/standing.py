@@ -12,7 +12,7 @@ from drills.errors import TargetError, UsageError
 from drills.faults import FAULTS
 from drills.home import home
 from drills.spec import Drill, Topology
-from drills.targets.base import GpuFaultable
+from drills.targets.base import GpuFaultable, GpuSlowable
 from drills.targets.local import doctor
 from drills.targets.local.target import LocalTarget, Progress, bind
 
@@ -73,11 +73,6 @@ def check(ephemeral: bool, port: int) -> None:
         bind(port).close()
 
 
-def gpu_present() -> bool:
-    """Whether this machine shows an NVIDIA GPU to its users."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
-
-
 def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
     """``cuda``, ``cpu`` or ``simulated``: what was asked for, else the GPU where there is one.
 
@@ -86,9 +81,10 @@ def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
     asked = wanted or (drill.topology.accelerator if drill else None) or "auto"
     if asked != "auto":
         return asked
-    if gpu_present():
+    if doctor.gpu_present():
         return "cuda"
-    breaks_it = drill is None or any(GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses)
+    touching = {GpuFaultable, GpuSlowable}
+    breaks_it = drill is None or any(touching & {*FAULTS[u.name].needs} for uses in drill.injections for u in uses)
     return "simulated" if breaks_it else "cpu"
 
 

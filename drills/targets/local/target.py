@@ -28,8 +28,8 @@ from drills.processes import die_with_parent
 from drills.recording.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
-from drills.targets.local import control, timers
-from drills.targets.local.abilities import Accelerators, Partitions, Processes, Regions
+from drills.targets.local import control, doctor, timers
+from drills.targets.local.abilities import Accelerators, Artifacts, Partitions, Processes, Regions
 from drills.targets.local.lab import EXIT_FORBIDDEN
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
@@ -38,7 +38,7 @@ READY_TIMEOUT_S = 40.0
 Progress = Callable[[str], None]
 
 
-class LocalTarget(Processes, Partitions, Regions, Accelerators):
+class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
     """Two regions in namespaces. ``ephemeral`` labs die with the process that deployed them."""
 
     kind = "local"
@@ -72,6 +72,11 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators):
         if self._deployment is None:
             raise TargetError("the local target is not deployed")
         return self._deployment
+
+    @classmethod
+    def lacks(cls, need: type) -> str | None:
+        """Why this host does not let a lab have the ability ``need``, with the remedy; None where it does."""
+        return doctor.missing(need)
 
     @classmethod
     def attach(cls, reference: Path) -> LocalTarget:
@@ -296,11 +301,11 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators):
                 raise TargetError(f"the lab did not settle ({name}): {answer['output'].strip()}")
 
     def _wait_ready(self, nodes: list[str]) -> None:
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline, version = time.monotonic() + READY_TIMEOUT_S, self.model_version("current")
         waiting = list(nodes)
         while waiting:
             self._check_running()
-            waiting = [node for node in waiting if not (self.observe(node) or {}).get("ready")]
+            waiting = [node for node in waiting if not _serves(self.observe(node), version)]
             if waiting and time.monotonic() > deadline:
                 raise TargetError(
                     f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}; see {self.lab_dir / 'logs'}"
@@ -338,6 +343,11 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators):
         with contextlib.suppress(OSError):
             if b"drills.targets.local.lab" in Path(f"/proc/{pid}/cmdline").read_bytes():  # pids are used again
                 os.kill(pid, signals.SIGKILL)
+
+
+def _serves(state: dict[str, Any] | None, version: str) -> bool:
+    """Whether a node is ready, with the model that it should have."""
+    return state is not None and bool(state.get("ready")) and state.get("model_version") == version
 
 
 def _doors(ops_url: str) -> dict[str, Door]:
