@@ -174,10 +174,20 @@ class Accelerator:
         return self._fallback.run(feeds), self._fallback.name
 
     def warm_up(self, feeds: Arrays) -> None:
-        """Run both sessions once, so that neither pays for its first run in a request."""
-        for device in (self._device, self._fallback):
-            if device is not None and not (self.degraded and device is self._device):
-                device.run(feeds)
+        """Run both sessions once, so that neither pays for its first run in a request.
+
+        A device that is lost by then starts degraded; raises one of DEVICE_ERRORS where there is no fallback.
+        """
+        if self._fallback is not None:
+            self._fallback.run(feeds)
+        if self.degraded:
+            return
+        try:
+            self._device.run(feeds)
+        except DEVICE_ERRORS as error:
+            if self._fallback is None:
+                raise
+            self._change(AcceleratorState.DEGRADED, str(error))
 
     def try_again(self, feeds: Arrays) -> None:
         """One trial run of a lost device; called from the same thread as `run`."""

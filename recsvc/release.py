@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recsvc.accelerator import DEVICE_ERRORS, Accelerator, Boundary, open_accelerator, sample_feeds
+from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_feeds
 from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
 from recsvc.inference import MAX_BATCH, Batcher
 from recsvc.search import SearchIndex
@@ -44,10 +44,11 @@ class Opening:
     observe: Callable[[float], None]
     boundary: Boundary
 
-    def __call__(self, path: Path, instead_of: Bundle | None = None) -> Release:
+    def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
 
-        ``instead_of``: what serves now. Histories in the store count items by its catalogue, so another one is refused.
+        ``instead_of``: what serves now, and is returned itself if ``path`` holds the same, intact. Histories in the
+        store count items by its catalogue, so another one is refused.
         """
         try:
             bundle = Bundle.load(path)
@@ -55,25 +56,29 @@ class Opening:
             raise Refused(f"checksum of {error.file}") from error
         except BundleError as error:
             raise Refused(str(error)) from error
-        if instead_of is not None and _catalogue(bundle) != _catalogue(instead_of):
+        if instead_of is not None and bundle.version == instead_of.version:
+            return instead_of
+        if instead_of is not None and _catalogue(bundle) != _catalogue(instead_of.bundle):
             raise Refused(f"{ITEMS} is another catalogue than the one that the stored histories are about")
         try:
-            return self._open(bundle)
-        except (*DEVICE_ERRORS, ValueError, RuntimeError, OSError) as error:
+            return self._open(bundle, instead_of.search if instead_of else None)
+        except Exception as error:  # whatever an artifact does to those who run it, the node goes on
             raise Refused(f"it does not run: {error}") from error
 
-    def _open(self, bundle: Bundle) -> Release:
+    def _open(self, bundle: Bundle, search: SearchIndex | None) -> Release:
+        embeddings = np.load(bundle.embeddings_path)
         accelerator = open_accelerator(
             self.accelerator, bundle.model_path, self.threads, sample_feeds(1, 1, 1), self.boundary
         )
         for batch in (1, MAX_BATCH):
-            feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, len(bundle.items) - 1))
+            feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, len(embeddings) - 2))
             accelerator.warm_up(feeds)
         scores = accelerator.run(feeds)[0]["scores"]
         if not np.isfinite(scores).all():
             raise ValueError("its scores are not numbers")
         batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe)
-        return Release(bundle, accelerator, batcher, SearchIndex(bundle.items, np.load(bundle.embeddings_path)))
+        index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
+        return Release(bundle, accelerator, batcher, index)
 
 
 def _catalogue(bundle: Bundle) -> object:

@@ -63,17 +63,14 @@ class Rollout:
             path = await self._wanted.get()
             self.last = Attempt(path.name, Outcome.LOADING)
             try:
-                release = await asyncio.to_thread(self._opening, path, self.current.bundle)
+                release = await asyncio.to_thread(self._opening, path, self.current)
             except Refused as error:
                 self._ended(Attempt(path.name, Outcome.REFUSED, str(error)))
                 continue
-            except Exception as error:  # whatever an artifact does to those who read it, the node goes on
-                log.exception("an artifact could not be read")
-                self._ended(Attempt(path.name, Outcome.REFUSED, f"it cannot be read: {error!r}"))
-                continue
             old, self.current = self.current, release
             self._ended(Attempt(path.name, Outcome.DONE))
-            await old.batcher.drain()
+            if old is not release:
+                await old.batcher.drain()
 
     async def keep_trying(self) -> None:
         """Give a lost accelerator a trial run each second."""

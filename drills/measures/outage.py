@@ -14,6 +14,8 @@ EDGE = "edge"
 HOME = "primary"
 AWAY = "standby"
 STORE = "store"
+KEEP_SERVING = frozenset({"gpu_loss", "gpu_slow", "model_corrupt", "model_stale", "noop"})
+"""Faults that leave all nodes and stores where they are, unless they restart one."""
 FROZEN_BY = frozenset({"STOP", "TSTP", "TTIN", "TTOU"})
 
 Fault = tuple[str, Mapping[str, Any]]
@@ -72,7 +74,7 @@ def outage(faults: Sequence[Fault], regions: Mapping[str, Sequence[str]]) -> Out
             lost.add(str(given.get("region")))
         elif name == "partition":
             cuts |= set(_pairs(given))
-        elif name not in ("gpu_loss", "noop"):
+        elif name not in KEEP_SERVING or given.get("layer") == "hidden" or given.get("by") == "restart":
             return None
     if any(_site(a) == _site(b) for a, b in cuts):
         return None

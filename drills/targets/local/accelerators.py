@@ -17,6 +17,7 @@ def commands(lab: Lab) -> dict[str, Callable[..., Any]]:
     """What can be asked of PID 1 about accelerators."""
     return {
         "fail_accelerator": partial(fail, lab),
+        "hide": partial(hide, lab),
         "restore_accelerator": partial(restore, lab),
         "slow_accelerator": partial(slow, lab),
         "speed_accelerator": partial(speed, lab),
