@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from reports import html, junit, markdown, reading
-
 
 def build(run_dir: Path) -> dict[str, Path]:
     """Write the three reports into ``run_dir`` and return their paths by file name.
@@ -18,6 +16,9 @@ def build(run_dir: Path) -> dict[str, Path]:
     Whatever of the run is missing or unreadable is named in the reports; only an unwritable directory raises
     (``OSError``). Each file is replaced whole or not at all.
     """
+    # Drawing takes most of a second to import: only who builds a report waits for it.
+    from reports import html, junit, markdown, reading  # noqa: PLC0415
+
     read = reading.read(run_dir)
     texts = {
         "report.html": html.render(read),

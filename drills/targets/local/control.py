@@ -13,6 +13,8 @@ from typing import Any
 
 from drills.errors import TargetError
 
+EXIT_FORBIDDEN = 77
+"""How a lab's process ends where this host forbids what a lab is made of."""
 _CREDENTIALS = struct.Struct("3i")
 
 

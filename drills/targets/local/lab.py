@@ -30,7 +30,6 @@ from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT
 from drills.targets.local.services import Service, Settings
 from drills.targets.local.sightings import READERS
 
-EXIT_FORBIDDEN = 77
 REACHABLE_S = 0.3
 
 
@@ -352,7 +351,7 @@ def main() -> NoReturn:
         namespaces.become_root()
     except OSError as error:
         print(f"namespaces: {error}", file=sys.stderr)  # noqa: T201 - the parent reads it from the log
-        sys.exit(EXIT_FORBIDDEN)
+        sys.exit(control.EXIT_FORBIDDEN)
     child = os.fork()
     if child == 0:
         _be_pid_one(settings)

@@ -30,7 +30,6 @@ from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
 from drills.targets.local import control, timers
 from drills.targets.local.abilities import Accelerators, Partitions, Processes, Regions
-from drills.targets.local.lab import EXIT_FORBIDDEN
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
 
@@ -267,7 +266,7 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators):
 
     def _launch_error(self, code: int) -> Exception:
         words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
-        if code == EXIT_FORBIDDEN:
+        if code == control.EXIT_FORBIDDEN:
             return HostError(f"this machine does not let you make namespaces ({words}): run 'recdr doctor'")
         return TargetError(f"the lab's first process ended with {code}: {words[-800:]}")
 
