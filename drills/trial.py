@@ -49,6 +49,8 @@ class Trial:
     """How many are planned: the moments of their faults are spread over the target's longest period."""
     identity: str = ""
     """What is served: names the model or the data set, so that a baseline of another one is told apart."""
+    earlier: tuple[str, ...] = ()
+    """The ids of the runs that used the same deployment before."""
 
     def jitter_s(self) -> float:
         """How much later (s) than after ``settle_s`` this trial's method begins."""

@@ -24,6 +24,7 @@ LAYERS = [
     {"trial", "judging", "system"},
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
+    {"suite", "planning"},
     {"cli"},
 ]
 

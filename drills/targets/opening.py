@@ -25,10 +25,17 @@ class Wanted:
 
 def check(drill: Drill, wanted: Wanted) -> None:
     """Raise UsageError or HostError if the drill cannot run here as wanted; quick, and nothing is deployed."""
+    check_drill(drill, wanted)
+    if drill.target != ExternalTarget.kind:
+        standing.check(wanted.ephemeral, wanted.port)
+
+
+def check_drill(drill: Drill, wanted: Wanted) -> None:
+    """As ``check``, but for whether any lab at all can run here."""
     check_abilities(drill)
     check_hooks(drill)
     if drill.target != ExternalTarget.kind:
-        standing.check(wanted.ephemeral, wanted.port)
+        standing.check_accelerator(drill, wanted.accelerator)
     elif wanted != Wanted():
         raise UsageError("--accelerator, --ephemeral and --port are about recdr's own lab, and this drill has none")
 
