@@ -74,7 +74,7 @@ def run_trial(trial: Trial) -> list[ReadBack]:
     try:
         clients.start()
         _wait_for_clients(clients)
-        events.write("load.started", rates=clients.rates)
+        events.write("load.started", rates=clients.rates, users=trial.drill.load.users, load_rps=clients.load_rps)
         _follow(trial, watch, clients, trial.drill.settle_s + delay)
         _run_experiment(trial, watch, clients, events)
         _follow(trial, watch, clients, trial.drill.tail_s)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from drills.errors import UsageError
 from drills.faults import FAULTS
 from drills.spec import Drill
+from drills.spec.model import FaultUse
 from drills.targets.external.target import ExternalTarget
 from drills.targets.local import standing
 from drills.targets.registry import KINDS
@@ -41,16 +42,25 @@ def check_drill(drill: Drill, wanted: Wanted) -> None:
 
 
 def check_abilities(drill: Drill) -> None:
-    """Raise UsageError if a fault of the drill needs an ability that its target lacks."""
+    """Raise UsageError if a fault of the drill needs an ability that its target lacks, in general or on this host."""
     kind = KINDS[drill.target]
     for use in (use for uses in drill.injections for use in uses):
-        for need in FAULTS[use.name].needs:
+        for need in needs_of(use):
             missing = [name for name in vars(need) if not name.startswith("_") and not hasattr(kind, name)]
             if missing:
                 raise UsageError(
                     f"{drill.path}:{use.line}: the fault {use.name} needs a target that is {need.__name__}, which the "
                     f"{kind.kind} target is not (it lacks {', '.join(missing)}). {_ALTERNATIVE}"
                 )
+            if why := kind.lacks(need):
+                raise UsageError(f"{drill.path}:{use.line}: the fault {use.name} cannot be injected here: {why}")
+
+
+def needs_of(use: FaultUse) -> tuple[type, ...]:
+    """The abilities that a target must have for this use of a fault; some depend on its arguments."""
+    fault = FAULTS[use.name]
+    needs_for = getattr(fault, "needs_for", None)
+    return (*fault.needs, *(needs_for(use.arguments) if needs_for else ()))
 
 
 def check_hooks(drill: Drill) -> None:
