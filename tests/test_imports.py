@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {
         *("errors", "home", "jitter", "ranks", "recording"),
-        *("interruption", "processes", "undo", "open_runs", "naming"),
+        *("interruption", "processes", "undo", "open_runs", "naming", "surge"),
     },
     {"asking"},
     {"measures", "spec"},
@@ -24,6 +24,7 @@ LAYERS = [
     {"trial", "judging", "system"},
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
+    {"suite", "planning"},
     {"cli"},
 ]
 

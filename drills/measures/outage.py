@@ -57,22 +57,25 @@ class Outage:
 def outage(faults: Sequence[Fault], regions: Mapping[str, Sequence[str]]) -> Outage | None:
     """What ``faults`` together take away from the nodes of ``regions``; None where that cannot be told.
 
-    Cannot be told: a fault that is not known here, a region without nodes, a cut inside a region.
+    Cannot be told: a fault that is not known here, a region without nodes, a cut inside a region or of one way only.
     """
     if set(regions) != {HOME, AWAY} or not all(isinstance(nodes, list | tuple) and nodes for nodes in regions.values()):
         return None
     refusing: set[str] = set()
     frozen: set[str] = set()
     lost: set[str] = set()
+    unreachable: set[str] = set()
     cuts: set[tuple[str, str]] = set()
     for name, given in faults:
         if name == "node_kill":
             (frozen if given.get("signal", "KILL") in FROZEN_BY else refusing).add(str(given.get("node")))
         elif name == "region_loss":
             lost.add(str(given.get("region")))
-        elif name == "partition":
+        elif name == "partition" and given.get("direction", "both") == "both":
             cuts |= set(_pairs(given))
-        elif name not in ("gpu_loss", "noop"):
+        elif name == "edge_cut":
+            unreachable.update(regions.get(str(given.get("region")), ()))
+        elif name not in ("gpu_loss", "noop", "load_surge"):
             return None
     if any(_site(a) == _site(b) for a, b in cuts):
         return None
@@ -82,7 +85,7 @@ def outage(faults: Sequence[Fault], regions: Mapping[str, Sequence[str]]) -> Out
     return Outage(
         refusing=frozenset(refusing & set(nodes)),
         frozen=frozenset(frozen & set(nodes)),
-        silent=frozenset(node for node in nodes if apart.of(EDGE, node)),
+        silent=frozenset(node for node in nodes if node in unreachable or apart.of(EDGE, node)),
         fails_over=not master_seen and not apart.of(EDGE, f"{AWAY}/{STORE}"),
         master_alone=master_seen and apart.of(f"{HOME}/{STORE}", f"{AWAY}/{STORE}"),
         regions={region: tuple(regions[region]) for region in (HOME, AWAY)},

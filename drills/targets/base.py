@@ -17,6 +17,8 @@ from drills.recording.record import Event
 EDGE = "edge"
 REGIONS = ("primary", "standby")
 SITES = (EDGE, *REGIONS)
+BOTH = "both"
+A_TO_B = "a_to_b"
 NODE_HEADER = "X-Recdr-Node"
 REGION_HEADER = "X-Recdr-Region"
 
@@ -94,14 +96,88 @@ class Killable(Protocol):
 class Partitionable(Protocol):
     """Packets between two places can be dropped silently. A place is a site or one host of it (``primary/node-1``)."""
 
-    def cut(self, a: str, b: str) -> None:
-        """Drop everything between ``a`` and ``b``, both ways; idempotent."""
+    def cut(self, a: str, b: str, direction: str = BOTH, why: str = "") -> None:
+        """Drop everything between ``a`` and ``b``, or with ``a_to_b`` only what goes from ``a`` to ``b``; idempotent.
 
-    def mend(self, a: str, b: str) -> None:
-        """Undo ``cut``; idempotent."""
+        ``why`` tells causes apart: what two of them cut is whole again when both are mended.
+        """
+
+    def mend(self, a: str, b: str, direction: str = BOTH, why: str = "") -> None:
+        """Undo ``cut`` for this cause; idempotent."""
 
     def reachable(self, source: str, destination: str) -> bool:
-        """Whether a new connection from ``source`` reaches ``destination`` within 0.3 s."""
+        """Whether a new connection from ``source`` reaches ``destination`` within 0.3 s; it takes packets both ways."""
+
+    def delivered(self, source: str, destination: str) -> bool:
+        """Whether one of a few datagrams from ``source`` arrived at ``destination``: that takes one way only."""
+
+
+@runtime_checkable
+class EdgeCuttable(Protocol):
+    """The way of the clients to one region can be cut, and nothing else: not the regions' own, nor the witness's."""
+
+    def cut_clients(self, region: str) -> None:
+        """Drop what goes between the traffic director and the nodes of ``region``; idempotent."""
+
+    def mend_clients(self, region: str) -> None:
+        """Undo ``cut_clients``; idempotent."""
+
+
+@runtime_checkable
+class Drainable(Protocol):
+    """The traffic director can be told to send no more reads to a region."""
+
+    def drain(self, region: str) -> None:
+        """New reads go elsewhere, those under way are answered; idempotent."""
+
+    def undrain(self, region: str) -> None:
+        """Undo ``drain``; idempotent."""
+
+    def drained(self) -> tuple[str, ...]:
+        """The nodes that the director says it sends no reads to because it was told so."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What became of datagrams that were sent from one place to another.
+
+    ``delays_ms``: how long each took that arrived. ``mbit_per_s``: how fast they came in, the first one not counted;
+    None with fewer than two.
+    """
+
+    sent: int
+    delays_ms: tuple[float, ...]
+    mbit_per_s: float | None
+
+    @property
+    def lost(self) -> float:
+        """The share of 1 that did not arrive."""
+        return 1 - len(self.delays_ms) / self.sent
+
+
+@runtime_checkable
+class Shapeable(Protocol):
+    """The rate between two places can be limited."""
+
+    def shape(self, a: str, b: str, properties: Mapping[str, float], why: str) -> None:
+        """Give the way between two places, each direction by itself, these properties; idempotent.
+
+        ``rate_mbit``, ``latency_ms``, ``jitter_ms``, ``loss`` (a share of 1); 0 or absent: as it is.
+        ``why`` tells causes apart, as for a cut.
+        """
+
+    def unshape(self, why: str) -> None:
+        """Undo ``shape`` for this cause; idempotent."""
+
+    def send_datagrams(self, source: str, destination: str, count: int, size: int, wait_s: float) -> Arrived:
+        """Send ``count`` of ``size`` bytes at once, and wait at most so long for the last."""
+
+
+@runtime_checkable
+class Delayable(Protocol):
+    """``shape`` can add latency and lose packets, too."""
+
+    def shape(self, a: str, b: str, properties: Mapping[str, float], why: str) -> None: ...
 
 
 @runtime_checkable
@@ -126,4 +202,7 @@ class GpuFaultable(Protocol):
     def restore_accelerator(self, node: str) -> None: ...
 
 
-ABILITIES: Sequence[type] = (Killable, Partitionable, RegionLosable, GpuFaultable)
+ABILITIES: Sequence[type] = (
+    *(Killable, Partitionable, RegionLosable, GpuFaultable),
+    *(EdgeCuttable, Drainable, Shapeable, Delayable),
+)

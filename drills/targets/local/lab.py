@@ -24,11 +24,12 @@ from typing import Any, BinaryIO, NoReturn
 from drills.processes import die_with_parent
 from drills.recording.record import EventWriter
 from drills.targets.base import EDGE, REGIONS
-from drills.targets.local import control, namespaces, services
+from drills.targets.local import control, director, namespaces, services
 from drills.targets.local.network import Network
 from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT
 from drills.targets.local.services import Service, Settings
 from drills.targets.local.sightings import READERS
+from drills.targets.local.wan import Wan
 
 REACHABLE_S = 0.3
 
@@ -68,6 +69,10 @@ class Lab:
     broken: dict[str, Callable[[], None]] = field(default_factory=dict)
     stopped: bool = False
     listener: socket.socket | None = None
+    wan: Wan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.wan = Wan(self)
 
     def start(self, service: Service) -> None:
         """Start a process in its host's network; one that runs is left alone, one told to end is ended first."""
@@ -106,15 +111,15 @@ class Lab:
         self.lost.add(region)
         for other in (EDGE, *REGIONS):
             if other != region:
-                self.network.cut(f"{region}", other)
+                self.network.cut(region, other, why=f"power of {region}")
         for name in [n for n, r in self.running.items() if r.service.host.partition("/")[0] == region]:
             self.kill(name, signal.SIGKILL)
 
     def restore(self, region: str) -> None:
         """Power and network are back; the store joins as a replica of whoever is master now."""
         for other in (EDGE, *REGIONS):
-            if other != region and other not in self.lost:
-                self.network.mend(region, other)
+            if other != region:
+                self.network.mend(region, other, why=f"power of {region}")
         self.lost.discard(region)
         self.start_region(region)
 
@@ -168,13 +173,11 @@ class Lab:
         }
 
     def heal(self) -> None:
-        """Undo everything, the latest first: what was broken by name, power, partitions, processes that do not run."""
+        """Undo everything, the latest first: what was broken by name, power, processes that do not run."""
         for what in list(self.broken)[::-1]:
             self.mends(what)
         for region in sorted(self.lost):
             self.restore(region)
-        for a, b in sorted(self.network.cuts):
-            self.network.mend(a, b)
         for region in REGIONS:
             for name in (
                 *self.settings.plan.nodes[region],
@@ -232,8 +235,8 @@ class Lab:
     def _commands(self) -> dict[str, Callable[..., Any]]:
         return {
             "status": self.status,
-            "cut": self.network.cut,
-            "mend": self.network.mend,
+            **self.wan.commands(),
+            **director.commands(self),
             "reachable": self.reachable,
             "kill": self.kill,
             "start_node": self.start_node,

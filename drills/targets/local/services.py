@@ -10,7 +10,7 @@ from pathlib import Path
 
 from drills.errors import HostError
 from drills.targets.base import EDGE, REGIONS
-from drills.targets.local import timers
+from drills.targets.local import director, timers
 from drills.targets.local.plan import MASTER_NAME, NODE_PORT, SENTINEL_PORT, STORE_PORT, Plan
 
 
@@ -213,6 +213,7 @@ def haproxy_conf(settings: Settings) -> str:
     log stdout format raw local0 info
     maxconn 4096
     nbthread 1
+    stats socket unix@{director.SOCKET} mode 600 level admin
 
 defaults
     mode http

@@ -28,8 +28,8 @@ from drills.processes import die_with_parent
 from drills.recording.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
-from drills.targets.local import control, timers
-from drills.targets.local.abilities import Accelerators, Partitions, Processes, Regions
+from drills.targets.local import control, doctor, timers
+from drills.targets.local.abilities import Accelerators, Directing, Partitions, Processes, Regions
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
 
@@ -37,7 +37,7 @@ READY_TIMEOUT_S = 40.0
 Progress = Callable[[str], None]
 
 
-class LocalTarget(Processes, Partitions, Regions, Accelerators):
+class LocalTarget(Processes, Partitions, Directing, Regions, Accelerators):
     """Two regions in namespaces. ``ephemeral`` labs die with the process that deployed them."""
 
     kind = "local"
@@ -71,6 +71,11 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators):
         if self._deployment is None:
             raise TargetError("the local target is not deployed")
         return self._deployment
+
+    @classmethod
+    def lacks(cls, need: type) -> str | None:
+        """Why this host does not let a lab have the ability ``need``, with the remedy; None where it does."""
+        return doctor.missing(need)
 
     @classmethod
     def attach(cls, reference: Path) -> LocalTarget:
