@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from drills.faults.base import Fault
 from drills.faults.custom import Custom
+from drills.faults.disk_full import DiskFull
 from drills.faults.gpu_loss import GpuLoss
 from drills.faults.node_kill import NodeKill
+from drills.faults.node_pause import NodePause
+from drills.faults.node_slow import NodeSlow
 from drills.faults.noop import Noop
 from drills.faults.partition import Partition
 from drills.faults.region_loss import RegionLoss
+from drills.faults.replication_stop import ReplicationStop
+from drills.faults.store_kill import StoreKill
+from drills.faults.store_pause import StorePause
 
 FAULTS: dict[str, type[Fault]] = {
-    fault.name: fault for fault in (RegionLoss, NodeKill, Partition, GpuLoss, Custom, Noop)
+    fault.name: fault
+    for fault in (
+        RegionLoss,
+        NodeKill,
+        NodePause,
+        NodeSlow,
+        StoreKill,
+        StorePause,
+        ReplicationStop,
+        DiskFull,
+        Partition,
+        GpuLoss,
+        Custom,
+        Noop,
+    )
 }
 
 __all__ = ["FAULTS", "Fault"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from drills.targets.base import REGIONS
 from drills.targets.local import namespaces
 from drills.targets.local.plan import ROUTER, Host, Plan
 
@@ -49,6 +50,14 @@ class Network:
             self._rules("del", a, b)
             self.cuts.discard(self._key(a, b))
 
+    def replication(self, command: str) -> None:
+        """Drop (``add``) what either store calls the other for, and what comes back, or let it through (``del``)."""
+        hosts = [self.plan.host(self.plan.store(region)) for region in REGIONS]
+        for replica, master in (hosts, hosts[::-1]):
+            assert replica.second is not None
+            self._blackhole(command, (replica.second, 32), (master.address, 32))
+            self._blackhole(command, (master.address, 32), (replica.second, 32))
+
     def dial(self, source: str, destination: str) -> socket.socket:
         """A socket at ``source`` that is connecting to ``destination``; writable once that has succeeded or failed."""
         with namespaces.inside(self._fds[self.plan.vantage(source)]):
@@ -67,7 +76,14 @@ class Network:
             self._up(self._ip, host.interface, ROUTER, host.address)
             self._up(there, "eth0", host.address, ROUTER)
             there.route("add", dst="default", gateway=ROUTER)
+            if host.second:
+                self._second(there, host.interface, host.second)
         return fd
+
+    def _second(self, there: IPRoute, interface: str, address: str) -> None:
+        """Give a host another address; it is not what its programs call from unless they say so."""
+        there.addr("add", index=there.link_lookup(ifname="eth0")[0], address=address, prefixlen=32)
+        self._ip.route("add", dst=f"{address}/32", oif=self._ip.link_lookup(ifname=interface)[0])
 
     @contextlib.contextmanager
     def _there(self) -> Iterator[IPRoute]:
@@ -91,18 +107,21 @@ class Network:
 
     def _rules(self, command: str, a: str, b: str) -> None:
         for source, destination in ((a, b), (b, a)):
-            (src, src_len), (dst, dst_len) = self.plan.network(source), self.plan.network(destination)
-            try:
-                self._ip.rule(
-                    command,
-                    src=src,
-                    src_len=src_len,
-                    dst=dst,
-                    dst_len=dst_len,
-                    action="blackhole",
-                    priority=_CUT_PRIORITY,
-                )
-            except NetlinkError as error:
-                # The rule is there already, or gone already: what was asked for holds.
-                if error.code not in (errno.EEXIST, errno.ENOENT):
-                    raise
+            self._blackhole(command, self.plan.network(source), self.plan.network(destination))
+
+    def _blackhole(self, command: str, source: tuple[str, int], destination: tuple[str, int]) -> None:
+        (src, src_len), (dst, dst_len) = source, destination
+        try:
+            self._ip.rule(
+                command,
+                src=src,
+                src_len=src_len,
+                dst=dst,
+                dst_len=dst_len,
+                action="blackhole",
+                priority=_CUT_PRIORITY,
+            )
+        except NetlinkError as error:
+            # The rule is there already, or gone already: what was asked for holds.
+            if error.code not in (errno.EEXIST, errno.ENOENT):
+                raise

@@ -6,5 +6,6 @@ from drills.targets.local.abilities.accelerators import Accelerators
 from drills.targets.local.abilities.partitions import Partitions
 from drills.targets.local.abilities.processes import Processes
 from drills.targets.local.abilities.regions import Regions
+from drills.targets.local.abilities.stores import Stores
 
-__all__ = ["Accelerators", "Partitions", "Processes", "Regions"]
+__all__ = ["Accelerators", "Partitions", "Processes", "Regions", "Stores"]
