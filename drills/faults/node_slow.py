@@ -74,7 +74,9 @@ class NodeSlow:
             return Evidence(False, "nobody looked before the fault, so nobody can tell whether it is slower now")
         # Each must be slow: the machine may have been busy during one.
         seen = min((burst(target, self.node) for _ in range(LOOKS)), key=lambda each: each.took_s)
-        text = f"{seen.text} took {self.node} at least {_ms(seen.took_s)}, {_ms(before_s)} before the fault, seen from the edge"
+        text = (
+            f"{seen.text} took {self.node} {_ms(seen.took_s)} or more, seen from the edge, and {_ms(before_s)} before"
+        )
         return Evidence(seen.took_s >= LONGER * before_s, text, _details(seen, before_s))
 
     def heal(self, target: Slowable) -> None:
