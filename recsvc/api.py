@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class Api:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._instance = secrets.token_hex(8)
         self._item_ids = ["", *(item.id for item in parts.bundle.items)]
         self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
         self._event_body, self._fail_body = decoder(EventRequest), decoder(FailRequest)
@@ -240,6 +242,7 @@ class Api:
         decision, reasons = parts.watch.decision(), self._why_degraded()
         return {
             **self._who,
+            "instance": self._instance,
             "accelerator": self._computing_on(),
             "accelerator_wanted": parts.accelerator.name,
             "accelerator_state": parts.accelerator.state.value,

@@ -82,14 +82,97 @@ class Target(Protocol):
         """What ``node`` says of itself (its ``/readyz`` document) as seen from the edge; None where no answer came."""
 
 
+@dataclass(frozen=True)
+class StoreSeen:
+    """A region's store as seen from the edge. ``connected``: a connection opened. ``info``: what it says of itself.
+
+    ``info`` is None where no answer came within half a second.
+    """
+
+    connected: bool
+    info: Mapping[str, str] | None
+
+
 @runtime_checkable
 class Killable(Protocol):
     """Nodes are processes that can be killed and started again."""
 
-    def kill_node(self, node: str, signal: int) -> None: ...
+    def kill_node(self, node: str, signal: int, restart_after_s: float | None = None) -> None:
+        """Send ``signal``; a supervisor starts the node again so long after its end, each time it ends, or never."""
 
     def start_node(self, node: str) -> None:
+        """Idempotent: a node that runs is left alone. Ends what ``kill_node`` told the supervisor."""
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """The process of a node can be stopped where it is: it keeps its sockets and its memory, and does nothing."""
+
+    def pause_node(self, node: str) -> None: ...
+
+    def resume_node(self, node: str) -> None:
         """Idempotent: a node that runs is left alone."""
+
+    def accepts(self, node: str) -> bool:
+        """Whether a new connection from the edge to ``node`` opens within 0.3 s; says nothing about answers."""
+
+
+@runtime_checkable
+class Slowable(Protocol):
+    """A node can be kept from using more than a share of one processor."""
+
+    def slow_node(self, node: str, share: float) -> None:
+        """Allow it ``share`` of one processor; returns once that is in force."""
+
+    def unslow_node(self, node: str) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class StoreSeeable(Protocol):
+    """The region's stores can be asked from the edge."""
+
+    def see_store(self, region: str) -> StoreSeen: ...
+
+
+@runtime_checkable
+class StoreKillable(StoreSeeable, Protocol):
+    """The process of a region's store can be killed."""
+
+    def kill_store(self, region: str) -> None: ...
+
+    def start_store(self, region: str) -> None:
+        """Start it as a replica of whoever is the master now; idempotent: one that runs is left alone."""
+
+
+@runtime_checkable
+class StorePausable(StoreSeeable, Protocol):
+    """The process of a region's store can be stopped where it is."""
+
+    def pause_store(self, region: str) -> None: ...
+
+    def resume_store(self, region: str) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class ReplicationStoppable(StoreSeeable, Protocol):
+    """What the stores send each other can be made to vanish, while everybody else still reaches both."""
+
+    def stop_replication(self) -> None: ...
+
+    def resume_replication(self) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class DiskFillable(StoreSeeable, Protocol):
+    """The disk that a region's store writes to can be full."""
+
+    def fill_disk(self, region: str) -> None: ...
+
+    def free_disk(self, region: str) -> None:
+        """There is room again; a store that died of it is started again. Idempotent."""
 
 
 @runtime_checkable
@@ -203,6 +286,6 @@ class GpuFaultable(Protocol):
 
 
 ABILITIES: Sequence[type] = (
-    *(Killable, Partitionable, RegionLosable, GpuFaultable),
-    *(EdgeCuttable, Drainable, Shapeable, Delayable),
+    *(Killable, Pausable, Slowable, StoreKillable, StorePausable, ReplicationStoppable, DiskFillable),
+    *(Partitionable, EdgeCuttable, Drainable, Shapeable, Delayable, RegionLosable, GpuFaultable),
 )

@@ -26,12 +26,15 @@ from drills.recording.record import EventWriter
 from drills.targets.base import EDGE, REGIONS
 from drills.targets.local import control, director, namespaces, services
 from drills.targets.local.network import Network
+from drills.targets.local.nodes import Nodes
 from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT
 from drills.targets.local.services import Service, Settings
 from drills.targets.local.sightings import READERS
+from drills.targets.local.stores import Stores
 from drills.targets.local.wan import Wan
 
 REACHABLE_S = 0.3
+TURN_S = 0.1
 
 
 @dataclass
@@ -67,12 +70,13 @@ class Lab:
     lost: set[str] = field(default_factory=set)
     wanted: list[str] = field(default_factory=list)
     broken: dict[str, Callable[[], None]] = field(default_factory=dict)
+    turns: list[Callable[[], None]] = field(default_factory=list)
     stopped: bool = False
     listener: socket.socket | None = None
     wan: Wan = field(init=False)
 
     def __post_init__(self) -> None:
-        self.wan = Wan(self)
+        self.nodes, self.stores, self.wan = Nodes(self), Stores(self), Wan(self)
 
     def start(self, service: Service) -> None:
         """Start a process in its host's network; one that runs is left alone, one told to end is ended first."""
@@ -80,7 +84,7 @@ class Lab:
             if not running.ending:
                 return
             self.kill(service.name, signal.SIGKILL)
-        process = self._spawn(service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE)
+        process = self.spawn(service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE)
         log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
         self.running[service.name] = Running(service, process, log)
         assert process.stdout is not None
@@ -125,11 +129,15 @@ class Lab:
 
     def start_region(self, region: str) -> None:
         """Start whatever of a region does not run."""
-        if self.settings.plan.store(region) not in self.running:
-            self.start(services.store(self.settings, region, self._master()))
+        self.start_store(region)
         self.start(services.sentinel(self.settings, region))
         for name in self.settings.plan.nodes[region]:
             self.start_node(name)
+
+    def start_store(self, region: str) -> None:
+        """Start a store that does not run, unless its region has no power, as a replica of whoever is master now."""
+        if region not in self.lost and self.settings.plan.store(region) not in self.running:
+            self.start(services.store(self.settings, region, self._master()))
 
     def start_node(self, name: str) -> None:
         """Start a node that does not run, unless its region has no power."""
@@ -154,7 +162,7 @@ class Lab:
         """Run ``python -m argv`` at the router, from where every host can be reached."""
         output = self.settings.logs / f"{name}.log"
         with output.open("ab") as log:
-            process = self._spawn((sys.executable, "-P", "-m", *argv), None, (), log)
+            process = self.spawn((sys.executable, "-P", "-m", *argv), None, (), log)
         self.tools[name] = Tool(process, output)
 
     def tool(self, name: str) -> dict[str, Any]:
@@ -188,31 +196,41 @@ class Lab:
             self.start_region(region)
 
     def serve(self) -> None:
-        """Answer requests and read logs until told to stop."""
+        """Answer requests and read logs until told to stop; ``turns`` are taken between, at least every 0.1 s."""
         self.listener = listener = socket.socket(fileno=self.settings.control_fd)
         self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
         while not self.stopped:
-            for key, _ in self.selector.select(timeout=0.5):
+            for key, _ in self.selector.select(timeout=TURN_S):
                 key.data()
             self._reap()
+            for turn in self.turns:
+                turn()
 
     def reachable(self, source: str, destination: str) -> bool:
-        """Whether a TCP connection from ``source`` to ``destination`` opens within 0.3 s.
+        """Whether a TCP connection from ``source`` to ``destination`` opens within 0.3 s."""
+        with self.network.dial(source, destination) as dial:
+            return self.connected(dial, time.monotonic() + REACHABLE_S)
+
+    def connected(self, dial: socket.socket, deadline: float) -> bool:
+        """Whether a socket that is connecting got through by ``deadline``."""
+        return self.becomes(selectors.EVENT_WRITE, dial, deadline) and _has_peer(dial)
+
+    def becomes(self, event: int, dial: socket.socket, deadline: float) -> bool:
+        """Whether a socket became readable or writable by ``deadline``.
 
         Logs are read meanwhile: a line that waits gets a later time, and a drill asks this just while things happen.
         """
-        with self.network.dial(source, destination) as dial:
-            self.selector.register(dial, selectors.EVENT_WRITE)
-            try:
-                return self._connected(dial, time.monotonic() + REACHABLE_S)
-            finally:
-                self.selector.unregister(dial)
+        self.selector.register(dial, event)
+        try:
+            return self._became(dial, deadline)
+        finally:
+            self.selector.unregister(dial)
 
-    def _connected(self, dial: socket.socket, deadline: float) -> bool:
+    def _became(self, dial: socket.socket, deadline: float) -> bool:
         while (left := deadline - time.monotonic()) > 0:
             waiting = [key for key, _ in self.selector.select(timeout=left) if key.fileobj is not self.listener]
             if any(key.fileobj is dial for key in waiting):
-                return _has_peer(dial)
+                return True
             for key in waiting:
                 key.data()
             if not waiting:  # only the next caller, who has to wait
@@ -246,13 +264,15 @@ class Lab:
             "run_tool": self.run_tool,
             "tool": self.tool,
             "heal": self.heal,
+            **self.nodes.commands(),
+            **self.stores.commands(),
             "stop": self._stop,
         }
 
     def _stop(self) -> None:
         self.stopped = True
 
-    def _spawn(
+    def spawn(
         self, argv: tuple[str, ...], network: int | None, fds: tuple[int, ...], output: Any
     ) -> subprocess.Popen[bytes]:
         def enter() -> None:
@@ -378,6 +398,7 @@ def _be_pid_one(settings: Settings) -> NoReturn:
     key.chmod(0o600)
     events = EventWriter(Path(settings.lab_dir) / "events.jsonl")
     lab = Lab(settings, Network(settings.plan), events)
+    lab.stores.mount_disks()
     for service in services.services(settings):
         lab.wanted.append(service.name)
         lab.start(service)

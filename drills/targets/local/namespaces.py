@@ -17,6 +17,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 _MS_REC = 0x4000
+_MS_REMOUNT = 32
 _MS_PRIVATE = 1 << 18
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -56,6 +57,12 @@ def mount(kind: str, where: Path, options: str = "") -> None:
         _libc.mount(kind.encode(), os.fsencode(where), kind.encode(), 0, options.encode() or None),
         f"mount {kind} on {where}",
     )
+
+
+def resize(where: Path, size_bytes: int) -> None:
+    """Give the tmpfs at ``where`` another size; raises OSError for one that is too small for what it holds."""
+    options = f"size={size_bytes}".encode()
+    _check(_libc.mount(b"tmpfs", os.fsencode(where), b"tmpfs", _MS_REMOUNT, options), f"remount {where}")
 
 
 def network_here() -> int:

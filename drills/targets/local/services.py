@@ -101,16 +101,22 @@ def store(settings: Settings, region: str, master: str) -> Service:
     """The Valkey of a region; a replica unless ``master`` names its own region."""
     plan = settings.plan
     host = plan.host(plan.store(region))
-    data = settings.run / f"{region}-store"
+    data = store_data(settings, region)
     data.mkdir(parents=True, exist_ok=True)
     argv = [find_valkey(), "--port", str(STORE_PORT), "--bind", host.address, "--protected-mode", "no"]
     argv += ["--dir", str(data), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
     argv += ["--repl-diskless-sync-delay", "0", "--repl-timeout", str(timers.STORE_TIMEOUT_S)]
     argv += ["--repl-ping-replica-period", str(timers.STORE_PING_S)]
     argv += ["--repl-backlog-size", "16mb", "--logfile", "", "--daemonize", "no"]
+    argv += ["--bind-source-addr", str(host.second), "--replica-announce-ip", host.address]
     if master != region:
         argv += ["--replicaof", f"{plan.host(plan.store(master)).address} {STORE_PORT}"]
     return Service(host.name, host.name, "store", tuple(argv))
+
+
+def store_data(settings: Settings, region: str) -> Path:
+    """The folder of a store: a disk of its own, so that it can be full while all else goes on."""
+    return settings.run / f"{region}-store"
 
 
 def sentinel(settings: Settings, site: str) -> Service:

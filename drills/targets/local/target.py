@@ -29,7 +29,7 @@ from drills.recording.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
 from drills.targets.local import control, doctor, timers
-from drills.targets.local.abilities import Accelerators, Directing, Partitions, Processes, Regions
+from drills.targets.local.abilities import Accelerators, Directing, Partitions, Processes, Regions, Stores
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
 
@@ -37,7 +37,7 @@ READY_TIMEOUT_S = 40.0
 Progress = Callable[[str], None]
 
 
-class LocalTarget(Processes, Partitions, Directing, Regions, Accelerators):
+class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerators):
     """Two regions in namespaces. ``ephemeral`` labs die with the process that deployed them."""
 
     kind = "local"

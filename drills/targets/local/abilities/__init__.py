@@ -7,5 +7,6 @@ from drills.targets.local.abilities.directing import Directing
 from drills.targets.local.abilities.partitions import Partitions
 from drills.targets.local.abilities.processes import Processes
 from drills.targets.local.abilities.regions import Regions
+from drills.targets.local.abilities.stores import Stores
 
-__all__ = ["Accelerators", "Directing", "Partitions", "Processes", "Regions"]
+__all__ = ["Accelerators", "Directing", "Partitions", "Processes", "Regions", "Stores"]
