@@ -12,11 +12,12 @@ import struct
 from typing import Any
 
 from drills.errors import TargetError
+from drills.targets.base import TargetGone
 
 _CREDENTIALS = struct.Struct("3i")
 
 
-class Gone(TargetError):  # noqa: N818 - a state of affairs that callers ask for
+class Gone(TargetGone):
     """Nobody listens any more: the lab's PID 1 is not there."""
 
 

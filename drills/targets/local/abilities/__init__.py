@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from drills.targets.local.abilities.accelerators import Accelerators
+from drills.targets.local.abilities.leases import Leases
 from drills.targets.local.abilities.partitions import Partitions
 from drills.targets.local.abilities.processes import Processes
 from drills.targets.local.abilities.regions import Regions
 
-__all__ = ["Accelerators", "Partitions", "Processes", "Regions"]
+__all__ = ["Accelerators", "Leases", "Partitions", "Processes", "Regions"]
