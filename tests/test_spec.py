@@ -144,6 +144,7 @@ def test_every_setting_is_read(file: Path) -> None:
     assert dataclasses.asdict(drill.guard) == {
         "max_duration_s": 60,
         "abort_if": {"availability_below": 0.2, "for_s": 40},
+        "lease_s": 15.0,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,14 @@ class Terminal(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
+
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError as error:  # a closed terminal, or a log on a full disk
+            if not self.stderr and error.errno == errno.ENOSPC:
+                raise  # who reads stdout must not take half an answer for a whole one
+            self.on_broken_pipe()
 
 
 ERR = Terminal(stderr=True, highlight=False)

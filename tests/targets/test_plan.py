@@ -38,7 +38,7 @@ def test_places_are_sites_and_hosts() -> None:
 
 
 def settings(tmp_path: Path) -> Settings:
-    return Settings(PLAN.nodes, "semisync", "cpu", "bundle", str(tmp_path), 8080, 8081, 7, 8, 9, True)
+    return Settings(PLAN.nodes, "semisync", "cpu", "bundle", str(tmp_path), 8080, 8081, 7, 8, 9, 10, True)
 
 
 def test_the_director_prefers_the_primary_for_reads_and_nobody_for_writes(tmp_path: Path) -> None:

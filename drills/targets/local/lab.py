@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -25,6 +26,7 @@ from drills.processes import die_with_parent
 from drills.recording.record import EventWriter
 from drills.targets.base import EDGE, REGIONS
 from drills.targets.local import control, director, namespaces, services
+from drills.targets.local.lease import Lease
 from drills.targets.local.network import Network
 from drills.targets.local.nodes import Nodes
 from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT
@@ -71,6 +73,9 @@ class Lab:
     wanted: list[str] = field(default_factory=list)
     broken: dict[str, Callable[[], None]] = field(default_factory=dict)
     turns: list[Callable[[], None]] = field(default_factory=list)
+    unhealed: dict[str, str] = field(default_factory=dict)
+    """What the last ``heal`` could not undo, and why."""
+    lease: Lease = field(default_factory=Lease)
     stopped: bool = False
     listener: socket.socket | None = None
     wan: Wan = field(init=False)
@@ -101,7 +106,11 @@ class Lab:
                 self._ended(name)
 
     def breaks(self, what: str, undo: Callable[[], None]) -> None:
-        """Remember how to undo what is about to be broken, so that ``heal`` can; the first way is kept."""
+        """Remember how to undo what is about to be broken, so that ``heal`` can; the first way is kept.
+
+        Raises PermissionError where the lease of whoever breaks it has run out.
+        """
+        self.lease.must_not_be_expired()
         self.broken.setdefault(what, undo)
 
     def mends(self, what: str) -> None:
@@ -112,6 +121,7 @@ class Lab:
 
     def lose(self, region: str) -> None:
         """Power cut: the network goes first, so that nobody hears the connections close."""
+        self.lease.must_not_be_expired()
         self.lost.add(region)
         for other in (EDGE, *REGIONS):
             if other != region:
@@ -146,6 +156,10 @@ class Lab:
 
     def admin(self, node: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send a fault command to a node's admin socket and return its answer; raises RuntimeError if refused."""
+        if path == "/accelerator/fail":
+            self.breaks(f"accelerator of {node}", partial(self._mend_accelerator, node))
+        elif path == "/accelerator/restore":
+            self.broken.pop(f"accelerator of {node}", None)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(3.0)
             client.connect(str(services.admin_socket(node)))
@@ -157,6 +171,13 @@ class Lab:
         if b" 200 " not in head_.partition(b"\r\n")[0]:
             raise RuntimeError(f"{node} refused {path}: {content.decode(errors='replace')}")
         return {"node": node}
+
+    def _mend_accelerator(self, node: str) -> None:
+        """After a real loss only a new process has a usable context; one that does not run is started anyway."""
+        if self.settings.accelerator == "cuda":
+            self.kill(node, signal.SIGKILL)
+        elif node in self.running:
+            self.admin(node, "/accelerator/restore", {})
 
     def run_tool(self, name: str, argv: list[str]) -> None:
         """Run ``python -m argv`` at the router, from where every host can be reached."""
@@ -178,33 +199,64 @@ class Lab:
             "cuts": sorted(self.network.cuts),
             "lost": sorted(self.lost),
             "broken": sorted(self.broken),
+            "unhealed": self.unhealed,
         }
 
-    def heal(self) -> None:
-        """Undo everything, the latest first: what was broken by name, power, processes that do not run."""
-        for what in list(self.broken)[::-1]:
-            self.mends(what)
-        for region in sorted(self.lost):
-            self.restore(region)
+    def heal(self) -> dict[str, Any]:
+        """Undo everything, the latest first: what was broken by name, power, processes that do not run.
+
+        One that cannot be undone does not keep the others from it. Returns what was ``healed`` and what is
+        ``unhealed``, with the error; the latter stays in ``status`` until a later ``heal`` undoes it.
+        """
+        self.unhealed, healed = {}, []
+        for what, undo in self._undoings():
+            try:
+                undo()
+            except Exception as error:
+                self.unhealed[what] = f"{type(error).__name__}: {error}"
+            else:
+                healed.append(what)
         for region in REGIONS:
-            for name in (
-                *self.settings.plan.nodes[region],
-                self.settings.plan.store(region),
-                f"{region}/sentinel",
-            ):
-                self.kill(name, signal.SIGCONT)
-            self.start_region(region)
+            try:
+                self._resume(region)
+            except Exception as error:
+                self.unhealed[f"the processes of {region}"] = f"{type(error).__name__}: {error}"
+        return {"healed": healed, "unhealed": self.unhealed}
+
+    def _undoings(self) -> list[tuple[str, Callable[[], object]]]:
+        """Everything that is broken, in the order in which it is to be undone."""
+        named = [(what, partial(self.mends, what)) for what in list(self.broken)[::-1]]
+        lost = [(f"loss of {region}", partial(self.restore, region)) for region in sorted(self.lost)]
+        return [*named, *lost]
+
+    def _resume(self, region: str) -> None:
+        """Wake whatever of a region was stopped, and start what does not run."""
+        plan = self.settings.plan
+        for name in (*plan.nodes[region], plan.store(region), f"{region}/sentinel"):
+            self.kill(name, signal.SIGCONT)
+        self.start_region(region)
+
+    def check_lease(self) -> None:
+        """Heal everything if whoever may break things has not been heard from in time; end a lab that is forgotten."""
+        if lapsed := self.lease.runs_out():
+            done = self.heal()
+            with contextlib.suppress(OSError):  # a full disk
+                self.events.write("guard.lease_expired", **lapsed, **done)
+        if self.settings.ephemeral and self.lease.forgotten():
+            self.stopped = True
 
     def serve(self) -> None:
         """Answer requests and read logs until told to stop; ``turns`` are taken between, at least every 0.1 s."""
         self.listener = listener = socket.socket(fileno=self.settings.control_fd)
         self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+        self.selector.register(self.settings.deployer_fd, selectors.EVENT_READ, self._stop)
         while not self.stopped:
             for key, _ in self.selector.select(timeout=TURN_S):
                 key.data()
             self._reap()
             for turn in self.turns:
                 turn()
+            self.check_lease()
 
     def reachable(self, source: str, destination: str) -> bool:
         """Whether a TCP connection from ``source`` to ``destination`` opens within 0.3 s."""
@@ -256,7 +308,7 @@ class Lab:
             **self.wan.commands(),
             **director.commands(self),
             "reachable": self.reachable,
-            "kill": self.kill,
+            "kill": self._signal,
             "start_node": self.start_node,
             "lose": self.lose,
             "restore": self.restore,
@@ -266,8 +318,22 @@ class Lab:
             "heal": self.heal,
             **self.nodes.commands(),
             **self.stores.commands(),
+            "lease": self.lease.renew,
+            "release": self.lease.release,
+            "stay": self._stay,
             "stop": self._stop,
         }
+
+    def _signal(self, name: str, number: int) -> None:
+        if number != signal.SIGCONT:
+            self.lease.must_not_be_expired()
+        self.kill(name, number)
+
+    def _stay(self) -> None:
+        """Deployed: from now on the lab may outlive whoever deployed it."""
+        with contextlib.suppress(KeyError):
+            self.selector.unregister(self.settings.deployer_fd)
+            os.close(self.settings.deployer_fd)
 
     def _stop(self) -> None:
         self.stopped = True
@@ -378,7 +444,7 @@ def main() -> NoReturn:
     child = os.fork()
     if child == 0:
         _be_pid_one(settings)
-    for fd in (settings.edge_fd, settings.ops_fd, settings.control_fd):
+    for fd in (settings.edge_fd, settings.ops_fd, settings.control_fd, settings.deployer_fd):
         os.close(fd)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
     _, status = os.waitpid(child, 0)

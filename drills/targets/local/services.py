@@ -28,6 +28,8 @@ class Settings:
     edge_fd: int
     ops_fd: int
     control_fd: int
+    deployer_fd: int
+    """The end of a pipe whose other end the deploying process holds: a lab whose deployer died ends half-way."""
     ephemeral: bool
 
     @property

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from drills.errors import HostError, TargetError, UsageError
 from drills.faults import FAULTS
+from drills.holding import holder
 from drills.home import home
 from drills.spec import Drill, Topology
 from drills.targets.base import GpuFaultable
@@ -114,9 +117,16 @@ def exclusive(lab_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            lock.seek(0)
+            said = lock.read().strip()
             raise UsageError(
-                "another drill is running on this lab: wait for it, or add --ephemeral to run in a lab of its own"
+                f"another drill is running on this lab{holder(int(said) if said.isdigit() else None)}: "
+                "wait for it, or add --ephemeral to run in a lab of its own"
             ) from None
+        with contextlib.suppress(OSError):  # a full disk
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
         yield
 
 
