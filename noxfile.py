@@ -40,6 +40,13 @@ def drill(session: nox.Session) -> None:
 
 
 @nox.session
+def nightly(session: nox.Session) -> None:
+    """Install recdr as a user would and run the drills tagged nightly as one suite; more options may follow --."""
+    session.install(".")
+    session.run("recdr", "drill", "run", "--tag", "nightly", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure and print speeds; never part of the tests."""
     session.install("-e", ".[tests]")

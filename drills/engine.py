@@ -75,17 +75,27 @@ def check(drill: Drill, options: Options, log: Path) -> None:
     opening.check(drill, options.wanted)
 
 
-def conduct(run_dir: RunDir, drill: Drill, options: Options, observer: Observer, system: System | None = None) -> None:
-    """Run the drill in ``run_dir``, which ``create`` made; see ``run``.
+def conduct(
+    run_dir: RunDir,
+    drill: Drill,
+    options: Options,
+    observer: Observer,
+    system: System | None = None,
+    *,
+    checked: bool = False,
+) -> None:
+    """Run the drill in ``run_dir``, which ``create`` made; see ``run``. ``checked``: it went through ``check`` already.
 
-    Whoever gives a ``system`` has checked the drill, has just deployed or reset the system, and brings it back to where
-    it was afterwards; the faults of the drill are healed when this returns or raises, in any case.
+    Whoever gives a ``system`` has just deployed or reset it, and brings it back to where it was afterwards; the faults
+    of the drill are healed when this returns or raises, in any case.
     """
     with open_runs.opened(run_dir):
-        _conduct(run_dir, drill, options, observer, system)
+        _conduct(run_dir, drill, options, observer, given=system, checked=checked)
 
 
-def _conduct(run_dir: RunDir, drill: Drill, options: Options, observer: Observer, given: System | None) -> None:
+def _conduct(
+    run_dir: RunDir, drill: Drill, options: Options, observer: Observer, *, given: System | None, checked: bool
+) -> None:
     shutil.copyfile(drill.path, run_dir.drill)
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []
@@ -93,7 +103,7 @@ def _conduct(run_dir: RunDir, drill: Drill, options: Options, observer: Observer
         with interruptible(
             "everything that was broken has been healed", note=lambda name: events.write("interrupted", signal=name)
         ):
-            if given is None:
+            if not checked:
                 check(drill, options, run_dir.logs / "chaos-check.log")
             with (
                 keeping(run_dir, drill.guard.lease_s) as keeper,
