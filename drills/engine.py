@@ -57,6 +57,7 @@ def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
 
 
 def _run(run_dir: RunDir, drill: Drill, options: Options, observer: Observer) -> RunDir:
+    run_dir.keep_room()
     shutil.copyfile(drill.path, run_dir.drill)
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []

@@ -68,15 +68,12 @@ def test_a_fault_that_raises_is_healed(step: str, tmp_path: Path) -> None:
 
     def change(drill: dict[str, Any]) -> None:
         given = drill["method"][0]["provider"]["arguments"]
-        words = " ".join(given[step]["command"])
-        script = {"inject": f"{words}; exit 7", "check": f"test -e {tmp_path}/looked && exit 7; {words}"}[step]
-        given[step]["command"] = ["sh", "-c", script]
-        if step == "check":
-            given["inject"]["command"] = [
-                "sh",
-                "-c",
-                f"touch {tmp_path}/looked; {' '.join(given['inject']['command'])}",
-            ]
+        breaks, asks = (" ".join(given[what]["command"]) for what in ("inject", "check"))
+        if step == "inject":
+            given["inject"]["command"] = ["sh", "-c", f"{breaks}; exit 7"]
+        else:
+            given["inject"]["command"] = ["sh", "-c", f"touch broken; {breaks}"]
+            given["check"]["command"] = ["sh", "-c", f"test -e broken && exit 7; {asks}"]
         drill["method"] = [{**drill["method"][0], "pauses": {"after": 1}}]
 
     with drilling(tmp_path, change, until="fault.intent") as drill:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from drills.errors import TargetError
 from drills.targets.base import LeaseLost
 from drills.targets.local.lease import Lease
 from drills.targets.local.target import LocalTarget
+from drills.targets.registry import TARGET_VARIABLE
 
 
 def test_it_is_held_as_long_as_it_is_renewed() -> None:
@@ -101,6 +103,7 @@ def test_the_lease_of_a_process_that_is_gone_need_not_be_waited_for(lab: LocalTa
     script = f"""
 from pathlib import Path
 from drills.targets.local.target import LocalTarget
+from drills.targets.registry import TARGET_VARIABLE
 LocalTarget.attach(Path({str(lab.reference)!r})).renew(60.0)
 print("held", flush=True)
 input()
@@ -113,5 +116,35 @@ input()
         with pytest.raises(TargetError, match=f"process {holder.pid} .* is breaking this lab"):
             lab.renew(5.0)
         os.kill(holder.pid, signal.SIGKILL)
+    lab.renew(5.0)
+    lab.release()
+
+
+@pytest.mark.lab
+def test_a_fault_of_a_plain_chaos_run_goes_on_while_its_process_lives_and_then_expires(
+    lab: LocalTarget, tmp_path: Path
+) -> None:
+    script = f"""
+from drills.faults import alone
+from drills.faults.partition import inject
+alone.LEASE_S = 2.0
+inject(a="edge", b={lab.nodes_of("primary")[0]!r})
+print("broken", flush=True)
+input()
+"""
+    environment = {**os.environ, TARGET_VARIABLE: str(lab.reference), "RECDR_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as chaos:
+        assert chaos.stdout is not None
+        assert chaos.stdout.readline() == "broken\n"
+        time.sleep(5.0)
+        assert lab.status()["cuts"] != []
+        chaos.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 20
+        while lab.status()["cuts"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        chaos.kill()
     lab.renew(5.0)
     lab.release()
