@@ -96,6 +96,7 @@ def conduct(
 def _conduct(
     run_dir: RunDir, drill: Drill, options: Options, observer: Observer, *, given: System | None, checked: bool
 ) -> None:
+    run_dir.keep_room()
     shutil.copyfile(drill.path, run_dir.drill)
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []

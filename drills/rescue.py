@@ -39,6 +39,7 @@ def rescue(run: RunDir, watched: int, why: str, lease_s: float) -> None:
     deployed is torn down.
     """
     undo.fence(run.path)
+    run.reserve.unlink(missing_ok=True)
     if why == GONE:
         time.sleep(DYING_S)
     _end_children(run, watched)

@@ -90,6 +90,11 @@ class RunDir:
         """Room on the disk that is given back when it is needed."""
         return self.path / ".reserve"
 
+    def keep_room(self) -> None:
+        """Take some room in advance, which ``short_of_room`` gives back."""
+        with self.reserve.open("wb") as reserve, contextlib.suppress(OSError):  # some file systems cannot
+            os.posix_fallocate(reserve.fileno(), 0, RESERVE_BYTES)
+
     def short_of_room(self) -> str | None:
         """Why the record cannot go on, or None; if the disk is nearly full the reserve is given back."""
         about = os.statvfs(self.path)
@@ -127,8 +132,6 @@ def create(runs: Path, name: str) -> RunDir:
             f"only {free // 2**20} MiB are free on the disk of {runs}, a run needs {MINIMUM_FREE_BYTES // 2**20}: "
             "make room or choose another folder with --out"
         )
-    with run.reserve.open("wb") as reserve, contextlib.suppress(OSError):  # some file systems cannot
-        os.posix_fallocate(reserve.fileno(), 0, RESERVE_BYTES)
     return run
 
 

@@ -117,7 +117,7 @@ class Lab:
         """Undo what was broken under this name; nothing where it was not, or not any more."""
         if undo := self.broken.get(what):
             undo()
-            del self.broken[what]
+            self.broken.pop(what, None)
 
     def lose(self, region: str) -> None:
         """Power cut: the network goes first, so that nobody hears the connections close."""
