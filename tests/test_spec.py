@@ -421,7 +421,7 @@ def test_arguments_are_held_against_the_fault_and_the_topology(
         ("node_kill", {"node": "standby/node-2", "signal": "TERM"}),
         ("node_pause", {"region": "standby"}),
         ("gpu_loss", {"node": "primary/node-1", "layer": "simulated"}),
-        ("partition", {"a": "primary/node-1", "b": "primary/store,standby"}),
+        ("partition", {"a": "primary/node-1", "b": "primary/store,standby", "direction": "both"}),
         ("noop", {}),
     ],
 )
