@@ -1,7 +1,7 @@
 """A recommender node gets too little processor time, as under a tight CPU limit or with a greedy neighbour.
 
-The other gray failure: it answers, so it is not dead, but it answers late. How late is measured from outside, by the
-same burst of requests before and after.
+The other gray failure: it answers, so it is not dead, but it answers late. How much it still does is measured from
+outside, before and after, and must be half or less.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from drills.errors import TargetError
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
-from drills.faults.bursts import Burst, burst
+from drills.faults.pace import AT_ONCE, SECONDS, pace
 from drills.targets.base import Slowable, Target
 
 LARGEST_SHARE = 0.1
-LOOKS_BEFORE = 5
 LOOKS = 3
-LONGER = 2.0
-LONG_S = 0.5
+SLOWER = 2.0
+FEWEST = 10
 
 
 @dataclass(frozen=True)
 class NodeSlow:
-    """Let ``node`` use no more than ``share`` (default 0.1) of one processor, in periods of 100 ms.
+    """Let ``node`` use no more than ``share`` (default 0.05) of one processor, in periods of 100 ms.
 
     A helper process measures what the node uses and stops it (SIGSTOP) until the next period once its quota is spent.
     """
 
     node: str
-    share: float = 0.1
+    share: float = 0.05
     name: ClassVar[str] = "node_slow"
     needs: ClassVar[tuple[type, ...]] = (Slowable,)
 
@@ -57,45 +57,40 @@ class NodeSlow:
         return BlastRadius((self.node,), text)
 
     def look_first(self, target: Target) -> list[str]:
-        """See how long bursts of requests take the node; returns the median of five, in seconds."""
-        median_s = statistics.median(burst(target, self.node).took_s for _ in range(LOOKS_BEFORE))
-        self.recall([f"{median_s:.6f}"])
-        return [f"{median_s:.6f}"]
+        """See at what pace the node answers: the median of three looks. Raises TargetError where it does not."""
+        answers = round(statistics.median(pace(target, self.node) for _ in range(LOOKS)))
+        if answers < FEWEST:
+            raise TargetError(f"{self.node} makes {answers} recommendations in {SECONDS} s before it was slowed down")
+        self.recall([str(answers)])
+        return [str(answers)]
 
     def recall(self, noted: Sequence[str]) -> None:
-        object.__setattr__(self, "_before_s", float(noted[0]) if noted else None)
+        """How many recommendations it made before."""
+        object.__setattr__(self, "_before", int(noted[0]) if noted else None)
 
     def inject(self, target: Slowable) -> None:
         target.slow_node(self.node, self.share)
 
     def took_effect(self, target: Target) -> Evidence:
-        before_s: float | None = getattr(self, "_before_s", None)
-        if before_s is None:
+        before: int | None = getattr(self, "_before", None)
+        if before is None:
             return Evidence(False, "nobody looked before the fault, so nobody can tell whether it is slower now")
-        # Each must be slow: the machine may have been busy during one.
-        seen = min((burst(target, self.node) for _ in range(LOOKS)), key=lambda each: each.took_s)
-        text = (
-            f"{seen.text} took {self.node} {_ms(seen.took_s)} or more, seen from the edge, and {_ms(before_s)} before"
-        )
-        return Evidence(seen.took_s >= LONGER * before_s, text, _details(seen, before_s))
+        answers = max(pace(target, self.node) for _ in range(LOOKS))  # the machine may have been busy during one
+        text = f"{_made(self.node, answers)}, {before} before the fault"
+        return Evidence(answers * SLOWER <= before, text, {"answers": answers, "before": before})
 
     def heal(self, target: Slowable) -> None:
         target.unslow_node(self.node)
 
     def healed(self, target: Target) -> Evidence:
-        before_s: float | None = getattr(self, "_before_s", None)
-        bound_s = LONG_S if before_s is None else LONGER * before_s
-        seen = burst(target, self.node)
-        text = f"{seen.text} took {self.node} {_ms(seen.took_s)}, seen from the edge"
-        return Evidence(seen.whole and seen.took_s < bound_s, f"{text}; as ever is less than {_ms(bound_s)}")
+        before: int | None = getattr(self, "_before", None)
+        answers, enough = pace(target, self.node), FEWEST if before is None else before / SLOWER
+        wanted = "nobody knows how many before" if before is None else f"{before} before the fault"
+        return Evidence(answers > enough, f"{_made(self.node, answers)}, {wanted}")
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1_000:.0f} ms"
-
-
-def _details(seen: Burst, before_s: float) -> dict[str, Any]:
-    return {"burst_s": round(seen.took_s, 6), "before_s": round(before_s, 6), "answered": seen.answered}
+def _made(node: str, answers: int) -> str:
+    return f"{node} makes {answers} recommendations in {SECONDS} s, asked for {AT_ONCE} at a time from the edge"
 
 
 inject, heal = activities(NodeSlow)
