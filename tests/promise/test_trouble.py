@@ -40,10 +40,14 @@ def test_a_closed_terminal_heals(tmp_path: Path) -> None:
 
 
 FULL = """
-import subprocess, sys
+import os, subprocess, sys
 from pathlib import Path
 from drills.targets.local import namespaces
+uid, gid = os.geteuid(), os.getegid()
 namespaces.unshare(namespaces.CLONE_NEWUSER | namespaces.CLONE_NEWNS)
+Path("/proc/self/setgroups").write_text("deny")
+Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
 namespaces.private_mounts()
 namespaces.mount("tmpfs", Path(sys.argv[1]), "size=300m")
 sys.exit(subprocess.run([sys.executable, "-m", "tests.promise.fill", *sys.argv[1:]]).returncode)
