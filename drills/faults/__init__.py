@@ -8,8 +8,11 @@ from drills.faults.custom import Custom
 from drills.faults.disk_full import DiskFull
 from drills.faults.edge_cut import EdgeCut
 from drills.faults.gpu_loss import GpuLoss
+from drills.faults.gpu_slow import GpuSlow
 from drills.faults.link import Link
 from drills.faults.load_surge import LoadSurge
+from drills.faults.model_corrupt import ModelCorrupt
+from drills.faults.model_stale import ModelStale
 from drills.faults.node_kill import NodeKill
 from drills.faults.node_pause import NodePause
 from drills.faults.node_slow import NodeSlow
@@ -24,7 +27,7 @@ FAULTS: dict[str, type[Fault]] = {
     fault.name: fault
     for fault in (
         *(RegionLoss, NodeKill, NodePause, NodeSlow, Partition, EdgeCut, Link, StoreKill, StorePause, ReplicationStop),
-        *(DiskFull, LoadSurge, Capacity, GpuLoss, Custom, Noop),
+        *(DiskFull, LoadSurge, Capacity, GpuLoss, GpuSlow, ModelCorrupt, ModelStale, Custom, Noop),
     )
 }
 

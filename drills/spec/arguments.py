@@ -16,7 +16,7 @@ from drills.spec.substitution import Unknown, substitute
 
 REGIONS = ("primary", "standby")
 SITES = ("edge", *REGIONS)
-LAYERS = ("auto", "context", "simulated")
+LAYERS = ("auto", "context", "hidden", "simulated")
 SIGNALS = tuple(name.removeprefix("SIG") for name in signal.Signals.__members__)
 
 

@@ -20,6 +20,7 @@ REGIONS = ("primary", "standby")
 SITES = (EDGE, *REGIONS)
 BOTH = "both"
 A_TO_B = "a_to_b"
+CORRUPT_PREFIX = "corrupt-"  # what the names of artifacts begin with that a fault damaged
 NODE_HEADER = "X-Recdr-Node"
 REGION_HEADER = "X-Recdr-Region"
 
@@ -287,6 +288,39 @@ class GpuFaultable(Protocol):
 
 
 @runtime_checkable
+class RealGpu(GpuFaultable, Protocol):
+    """The same with a GPU that is really there, which this host has or lacks: it is what ``lacks`` is asked about."""
+
+
+@runtime_checkable
+class GpuSlowable(Protocol):
+    """The accelerator of one node can be made to take longer, without failing."""
+
+    def slow_accelerator(self, node: str, delay_ms: float) -> None:
+        """Let every run on it take ``delay_ms`` longer."""
+
+    def speed_accelerator(self, node: str) -> None:
+        """Undo ``slow_accelerator``; idempotent."""
+
+
+@runtime_checkable
+class ModelsRollable(Protocol):
+    """Another model can be rolled out to one node while it serves."""
+
+    def model_version(self, release: str) -> str:
+        """The version of the ``current`` or the ``previous`` release; raises TargetError where there is none."""
+
+    def roll_out_previous(self, node: str) -> None:
+        """Give ``node`` the release before the current one; returns once it was told, not when it serves it."""
+
+    def roll_out_corrupt(self, node: str, file: str, flips: int, by: str) -> None:
+        """Give ``node`` the current release with ``flips`` bytes of ``file`` inverted, by ``reload`` or ``restart``."""
+
+    def roll_back(self, node: str) -> None:
+        """Give ``node`` the current release again; idempotent."""
+
+
+@runtime_checkable
 class Leased(Protocol):
     """What was broken heals itself if the process that broke it is not heard from in time (a dead-man's switch)."""
 
@@ -310,5 +344,6 @@ class TargetGone(TargetError):  # noqa: N818 - the same
 
 ABILITIES: Sequence[type] = (
     *(Killable, Pausable, Slowable, StoreKillable, StorePausable, ReplicationStoppable, DiskFillable),
-    *(Partitionable, EdgeCuttable, Drainable, Shapeable, Delayable, RegionLosable, GpuFaultable),
+    *(Partitionable, EdgeCuttable, Drainable, Shapeable, Delayable, RegionLosable),
+    *(GpuFaultable, RealGpu, GpuSlowable, ModelsRollable),
 )

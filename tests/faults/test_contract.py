@@ -39,6 +39,11 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("partition", {"a": "primary", "b": "edge,standby"}),
     ("partition", {"a": "primary/node-1", "b": "primary/store"}),
     ("gpu_loss", {"node": "primary/node-1"}),
+    ("gpu_loss", {"region": "standby", "count": 2, "layer": "simulated"}),
+    ("gpu_slow", {"node": "primary/node-1", "delay_ms": 250.0}),
+    ("model_corrupt", {"node": "primary/node-1"}),
+    ("model_corrupt", {"node": "standby/node-1", "file": "items.json", "by": "restart"}),
+    ("model_stale", {"region": "standby", "count": 2}),
     ("custom", {"inject": {"command": ["touch", MARK]}, "heal": {"command": ["rm", "-f", MARK]}, "check": CHECK}),
     ("noop", {}),
 ]

@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, NoReturn
 from drills.processes import die_with_parent
 from drills.recording.record import EventWriter
 from drills.targets.base import EDGE, REGIONS
-from drills.targets.local import control, director, namespaces, services
+from drills.targets.local import accelerators, artifacts, control, director, namespaces, services
 from drills.targets.local.lease import Lease
 from drills.targets.local.network import Network
 from drills.targets.local.nodes import Nodes
@@ -76,6 +76,8 @@ class Lab:
     unhealed: dict[str, str] = field(default_factory=dict)
     """What the last ``heal`` could not undo, and why."""
     lease: Lease = field(default_factory=Lease)
+    hidden: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    artifacts: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     listener: socket.socket | None = None
     wan: Wan = field(init=False)
@@ -89,7 +91,8 @@ class Lab:
             if not running.ending:
                 return
             self.kill(service.name, signal.SIGKILL)
-        process = self.spawn(service.argv, self.network.namespace(service.host), service.fds, subprocess.PIPE)
+        network, hidden = self.network.namespace(service.host), self.hidden.get(service.name, ())
+        process = self.spawn(service.argv, network, service.fds, subprocess.PIPE, hidden)
         log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
         self.running[service.name] = Running(service, process, log)
         assert process.stdout is not None
@@ -152,14 +155,15 @@ class Lab:
     def start_node(self, name: str) -> None:
         """Start a node that does not run, unless its region has no power."""
         if name.partition("/")[0] not in self.lost:
-            self.start(services.node(self.settings, name))
+            self.start(services.node(self.settings, name, self.artifacts.get(name)))
+
+    def restart_node(self, name: str) -> None:
+        """End a node at once and start it, with what is hidden from it and what it is to serve by now."""
+        self.kill(name, signal.SIGKILL)
+        self.start_node(name)
 
     def admin(self, node: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a fault command to a node's admin socket and return its answer; raises RuntimeError if refused."""
-        if path == "/accelerator/fail":
-            self.breaks(f"accelerator of {node}", partial(self._mend_accelerator, node))
-        elif path == "/accelerator/restore":
-            self.broken.pop(f"accelerator of {node}", None)
+        """Send a command to a node's admin socket; raises RuntimeError if refused, OSError where nobody answers."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(3.0)
             client.connect(str(services.admin_socket(node)))
@@ -168,16 +172,9 @@ class Lab:
             client.sendall(head.encode() + content)
             answer = client.makefile("rb").read()
         head_, _, content = answer.partition(b"\r\n\r\n")
-        if b" 200 " not in head_.partition(b"\r\n")[0]:
+        if head_.split(b" ", 2)[1:2] not in ([b"200"], [b"202"]):
             raise RuntimeError(f"{node} refused {path}: {content.decode(errors='replace')}")
         return {"node": node}
-
-    def _mend_accelerator(self, node: str) -> None:
-        """After a real loss only a new process has a usable context; one that does not run is started anyway."""
-        if self.settings.accelerator == "cuda":
-            self.kill(node, signal.SIGKILL)
-        elif node in self.running:
-            self.admin(node, "/accelerator/restore", {})
 
     def run_tool(self, name: str, argv: list[str]) -> None:
         """Run ``python -m argv`` at the router, from where every host can be reached."""
@@ -312,7 +309,8 @@ class Lab:
             "start_node": self.start_node,
             "lose": self.lose,
             "restore": self.restore,
-            "admin": self.admin,
+            **accelerators.commands(self),
+            **artifacts.commands(self),
             "run_tool": self.run_tool,
             "tool": self.tool,
             "heal": self.heal,
@@ -339,11 +337,18 @@ class Lab:
         self.stopped = True
 
     def spawn(
-        self, argv: tuple[str, ...], network: int | None, fds: tuple[int, ...], output: Any
+        self,
+        argv: tuple[str, ...],
+        network: int | None,
+        fds: tuple[int, ...],
+        output: Any,
+        hidden: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
         def enter() -> None:
             if network is not None:
                 namespaces.enter_network(network)
+            if hidden:
+                namespaces.hide(hidden)
 
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "HOME": "/tmp"}  # noqa: S108
         return subprocess.Popen(

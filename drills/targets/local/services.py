@@ -149,8 +149,8 @@ sentinel parallel-syncs {MASTER_NAME} 1
 """
 
 
-def node(settings: Settings, name: str) -> Service:
-    """One recommender node."""
+def node(settings: Settings, name: str, bundle: str | None = None) -> Service:
+    """One recommender node; ``bundle`` is an artifact that it is to serve instead of the lab's, if that is sound."""
     plan = settings.plan
     host = plan.host(name)
     other = next(region for region in REGIONS if region != host.site)
@@ -159,7 +159,8 @@ def node(settings: Settings, name: str) -> Service:
     argv += ["--admin-socket", str(admin_socket(name)), "--region", host.site, "--node", name]
     argv += [
         "--bundle",
-        settings.bundle,
+        bundle or settings.bundle,
+        *(["--last-good", settings.bundle] if bundle else []),
         "--store",
         f"{plan.host(plan.store(host.site)).address}:{STORE_PORT}",
     ]
@@ -170,6 +171,7 @@ def node(settings: Settings, name: str) -> Service:
     ]
     argv += ["--master-name", MASTER_NAME, "--replication", settings.replication]
     argv += ["--accelerator", settings.accelerator, "--key-file", str(key_file(settings))]
+    argv += ["--deadline-s", f"{timers.NODE_DEADLINE_MS / 1_000:g}"]
     return Service(name, name, "node", tuple(argv))
 
 

@@ -15,7 +15,7 @@ from drills.faults import FAULTS
 from drills.holding import holder
 from drills.home import home
 from drills.spec import Drill, Topology
-from drills.targets.base import GpuFaultable
+from drills.targets.base import GpuFaultable, GpuSlowable
 from drills.targets.local import doctor
 from drills.targets.local.target import LocalTarget, Progress, bind
 
@@ -83,16 +83,11 @@ def check(ephemeral: bool, port: int) -> None:
 
 def check_accelerator(drill: Drill, wanted: str | None) -> None:
     """Raise HostError where the drill, or the command line, wants a GPU and this machine shows none."""
-    if choose_accelerator(drill, wanted) == "cuda" and not gpu_present():
+    if choose_accelerator(drill, wanted) == "cuda" and not doctor.gpu_present():
         raise HostError(
             f"{drill.path}: it is to run on an NVIDIA GPU (accelerator cuda), and this machine shows none: "
             "give the container its devices, or use --accelerator simulated"
         )
-
-
-def gpu_present() -> bool:
-    """Whether this machine shows an NVIDIA GPU to its users."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
@@ -103,9 +98,10 @@ def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
     asked = wanted or (drill.topology.accelerator if drill else None) or "auto"
     if asked != "auto":
         return asked
-    if gpu_present():
+    if doctor.gpu_present():
         return "cuda"
-    breaks_it = drill is None or any(GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses)
+    touching = {GpuFaultable, GpuSlowable}
+    breaks_it = drill is None or any(touching & {*FAULTS[u.name].needs} for uses in drill.injections for u in uses)
     return "simulated" if breaks_it else "cpu"
 
 
