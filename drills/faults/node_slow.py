@@ -26,8 +26,8 @@ FEWEST = 10
 class NodeSlow:
     """A node gets too little processor time, as under a tight CPU limit or beside a greedy neighbour.
 
-    ``node`` may use no more than ``share`` (default 0.05) of one processor, in periods of 100 ms. A helper measures what
-    it uses, and stops it (SIGSTOP) until the next period once its quota is spent.
+    ``node`` may use no more than ``share`` (default 0.05) of one processor, in periods of 100 ms. A helper measures
+    what it uses, and stops it (SIGSTOP) until the next period once its quota is spent.
     """
 
     node: str
