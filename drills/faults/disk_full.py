@@ -18,7 +18,10 @@ from drills.targets.base import REGIONS, DiskFillable, StoreSeeable
 
 @dataclass(frozen=True)
 class DiskFull:
-    """Fill the disk of the store of ``region``: its append-only file cannot grow (ENOSPC); healing makes room."""
+    """A store's disk is full, as after a log file that nobody rotated.
+
+    The append-only file of the store of ``region`` cannot grow (ENOSPC); healing makes room.
+    """
 
     region: str
     name: ClassVar[str] = "disk_full"

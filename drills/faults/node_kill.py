@@ -17,10 +17,11 @@ LONGEST_S = 600.0
 
 @dataclass(frozen=True)
 class NodeKill:
-    """Send ``signal`` (default KILL) to the process of ``node``, or of ``count`` nodes of ``region``.
+    """Nodes die at once, as after an out-of-memory kill or a crash.
 
-    Healing starts them again. With ``restart: true`` a supervisor does so ``restart_after_s`` seconds (default 0) after
-    their end, as systemd or Kubernetes would, each time they end until the fault is healed.
+    Sends ``signal`` (default KILL) to the process of ``node``, or of ``count`` nodes of ``region``. Healing starts them
+    again. With ``restart: true`` a supervisor does so ``restart_after_s`` seconds (default 0) after their end, as
+    systemd or Kubernetes would, each time they end until the fault is healed.
     """
 
     node: str = ""

@@ -18,9 +18,9 @@ from drills.targets.base import Pausable, Target
 
 @dataclass(frozen=True)
 class NodePause:
-    """Stop the process of ``node``, or of ``count`` nodes of ``region``, where it is (SIGSTOP): it accepts and is mute.
+    """Nodes hang: they accept connections and answer nothing, as in a deadlock or a long garbage collection.
 
-    Healing lets it go on (SIGCONT).
+    Stops the process of ``node``, or of ``count`` nodes of ``region``, where it is (SIGSTOP); healing lets it go on.
     """
 
     node: str = ""

@@ -24,9 +24,10 @@ FEWEST = 10
 
 @dataclass(frozen=True)
 class NodeSlow:
-    """Let ``node`` use no more than ``share`` (default 0.05) of one processor, in periods of 100 ms.
+    """A node gets too little processor time, as under a tight CPU limit or beside a greedy neighbour.
 
-    A helper process measures what the node uses and stops it (SIGSTOP) until the next period once its quota is spent.
+    ``node`` may use no more than ``share`` (default 0.05) of one processor, in periods of 100 ms. A helper measures
+    what it uses, and stops it (SIGSTOP) until the next period once its quota is spent.
     """
 
     node: str

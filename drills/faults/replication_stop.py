@@ -18,7 +18,10 @@ BETWEEN_LOOKS_S = 0.6
 
 @dataclass(frozen=True)
 class ReplicationStop:
-    """Let every packet of the replication between the two stores vanish, in both directions, and nothing else."""
+    """The standby silently falls behind, as after a firewall rule that hits nothing but the replication.
+
+    Every packet of the replication between the two stores vanishes, in both directions, and nothing else.
+    """
 
     name: ClassVar[str] = "replication_stop"
     needs: ClassVar[tuple[type, ...]] = (ReplicationStoppable,)

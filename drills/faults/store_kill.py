@@ -12,7 +12,10 @@ from drills.targets.base import StoreKillable
 
 @dataclass(frozen=True)
 class StoreKill:
-    """Kill the store of ``region`` (SIGKILL); healing starts it as a replica of whoever is the master by then."""
+    """A region's store dies at once, as after a crash.
+
+    Kills the store of ``region`` (SIGKILL); healing starts it as a replica of whoever is the master by then.
+    """
 
     region: str
     name: ClassVar[str] = "store_kill"

@@ -15,7 +15,10 @@ from drills.targets.base import StorePausable
 
 @dataclass(frozen=True)
 class StorePause:
-    """Stop the store of ``region`` where it is (SIGSTOP): it accepts and is mute; healing lets it go on (SIGCONT)."""
+    """A region's store hangs and later wakes up, as after a stalled disk or a frozen virtual machine.
+
+    Stops the store of ``region`` where it is (SIGSTOP): it accepts and is mute; healing lets it go on (SIGCONT).
+    """
 
     region: str
     name: ClassVar[str] = "store_pause"

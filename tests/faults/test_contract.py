@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -87,7 +86,7 @@ def test_takes_effect_heals_and_heals_twice(lab: LocalTarget, fault: Fault) -> N
 def test_heals_from_a_fresh_process(lab: LocalTarget, fault: Fault, tmp_path: Path) -> None:
     UndoLog(tmp_path).intend(fault.name, arguments(fault), look_first(fault, lab))
     fault.inject(lab)
-    script = f"from drills.faults.{fault.name} import heal; heal(**{json.dumps(arguments(fault))})"
+    script = f"from drills.faults.{fault.name} import heal; heal(**{arguments(fault)!r})"
     environment = {**os.environ, TARGET_VARIABLE: str(lab.reference), RUN_VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
     assert fault.healed(lab).observed
