@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,6 @@ import numpy.typing as npt
 from drills.measures.phases import Struck
 from drills.measures.schedule import Slots
 from drills.recording.timeline import Flags
-
-T = TypeVar("T")
 
 
 def windows_within(costs: npt.NDArray[Any], length: int, allowed: float) -> Flags:
@@ -44,15 +42,13 @@ def broken_from(good: Flags, windows: Flags) -> int | None:
     return start + int(np.argmin(good[start:]))
 
 
-def outages(
-    struck: Sequence[Struck], found: Slots, judge: Callable[[Struck, Flags], T | None]
-) -> list[tuple[Struck, T | None]]:
+def outages(struck: Sequence[Struck], found: Slots, judge: Callable[[Struck, Flags], Any]) -> list[tuple[Struck, Any]]:
     """The recovery from each fault, by what was due until the next one struck; ``judge`` returns None for none there.
 
     Where there was none before the next fault, both are one outage, which counts from the earlier. Only the last one
     may be None in the answer. What was under way when the next fault struck may have been hit by that, and is left out.
     """
-    judged: list[tuple[Struck, T | None]] = []
+    judged: list[tuple[Struck, Any]] = []
     first = 0
     while first < len(struck):
         for after in range(first + 1, len(struck) + 1):
