@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from drills import spec, suite
+from drills.cli.arguments import complete_tag
 from drills.engine import Options
 from drills.errors import HostError, UsageError
 from drills.spec import Drill
@@ -147,3 +148,9 @@ def test_drills_share_a_lab_if_they_want_the_same_one(tmp_path: Path) -> None:
     assert not any(group.standing for group in found)
     cpu_only = suite.groups(drills, Options(accelerator="cpu"))
     assert names(cpu_only[0].drills) == ["a.yaml", "gpu.yaml", "cpu.yaml", "b.yaml"]
+
+
+def test_a_shell_completes_tags_and_a_wrong_drill_does_not_keep_it_from_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert complete_tag("failo") == ["failover"]
+    monkeypatch.setattr(spec, "shipped", lambda: [Path("no-such-drill.yaml")])
+    assert complete_tag("failo") == []
