@@ -159,24 +159,31 @@ def check_trials(drill: Drill, options: Options) -> None:
 
 def _out_of_room(run_dir: RunDir, error: OSError, rows: list[ReadBack], events: EventWriter) -> TargetError:
     """What is to be said of a run that could not write on; its verdict is written if that can be."""
-    run_dir.reserve.unlink(missing_ok=True)
     what = f"{error.filename or run_dir.path}: {error.strerror}"
-    try:
-        events.write("abort", reason=f"the record could not be written: {what}")
-        _conclude(run_dir, rows)
-    except OSError as again:
-        return TargetError(f"{what}. Everything was healed, but no verdict could be written ({again.strerror})")
+    run_dir.last_words(lambda: events.write("abort", reason=f"the record could not be written: {what}"))
+    _conclude(run_dir, rows)
     return TargetError(f"{what}. Everything was healed; the verdict is UNKNOWN: {run_dir.verdict}")
 
 
 def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
-    """Put the record together and judge it; a run that ended before anything was deployed has only its logs."""
+    """Put the record together and judge it; a run that ended before anything was deployed has only its logs.
+
+    Raises TargetError where the disk has no room for it.
+    """
     run_dir.reserve.unlink(missing_ok=True)
-    with held():  # what was read back is nowhere but here
-        _keep_logs(run_dir)
-        if run_dir.meta.exists():
-            _write_record(run_dir, rows)
-            judging.judge_run(run_dir)
+    try:
+        with held():  # what was read back is nowhere but here
+            _keep_logs(run_dir)
+            if run_dir.meta.exists():
+                _write_record(run_dir, rows)
+                judging.judge_run(run_dir)
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        raise TargetError(
+            f"the disk of {run_dir.path} is full ({error.strerror}): everything was healed, but no verdict could be "
+            f"written. Make room, then: recdr drill judge {run_dir.path}"
+        ) from error
 
 
 def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[ReadBack]) -> None:

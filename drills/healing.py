@@ -14,6 +14,7 @@ from typing import Any
 from drills import hooks
 from drills.faults import FAULTS
 from drills.faults.base import HEAL_TIMEOUT_S, Evidence, Fault, LooksFirst, wait_for
+from drills.recording.rundir import RunDir
 from drills.targets.base import TargetGone
 from drills.undo import Intent, UndoLog, unhealed
 
@@ -63,9 +64,11 @@ class _Log:
 
     def write(self, what: str, *words: Any) -> None:
         """``healed`` or ``confirmed`` of the undo log."""
-        try:
+
+        def write() -> None:
             getattr(UndoLog(self.run_dir, self.intent.trial), what)(self.intent.fault, self.intent.arguments, *words)
-        except OSError as error:
+
+        if error := RunDir(self.run_dir).last_words(write):
             self.trouble = f" (which could not be written down: {error.strerror})"
 
 

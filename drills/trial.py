@@ -84,10 +84,10 @@ def run_trial(trial: Trial) -> list[ReadBack]:
             _run_experiment(trial, watch, clients, events)
             _follow(trial, watch, clients, trial.drill.tail_s)
     except (TargetError, OSError) as error:
-        _note(events, "abort", reason=str(error))
+        _note(trial.run, events, "abort", reason=str(error))
         raise
     finally:
-        _note(events, "load.stopped")
+        _note(trial.run, events, "load.stopped")
         clients.stop()
         _copy_sightings(trial, events, begin)
         watch.close()
@@ -141,16 +141,17 @@ def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventW
         while child.poll() is None:
             glance = _look(trial, watch, clients)
             if reason := guard.judge(glance) or trial.run.short_of_room() or frozen.for_too_long():
-                _note(events, "abort", reason=reason)
+                _note(trial.run, events, "abort", reason=reason)
                 break
             time.sleep(TICK_S)
         if child.returncode not in (0, None):
-            _note(events, "abort", reason=f"the experiment's process ended with {child.returncode}; see logs")
+            _note(
+                trial.run, events, "abort", reason=f"the experiment's process ended with {child.returncode}; see logs"
+            )
     finally:
         with trial.keeper.unhurried() if trial.keeper else contextlib.nullcontext():
             processes.stop(child, 0.0)
             hooks.end_interrupted(trial.run.logs / hooks.LOG)
-            trial.run.short_of_room()
             heal_open_faults(trial.run.path, trial.target)
         with contextlib.suppress(TargetError):  # whatever it is, what raised the present error is told first
             _look(trial, watch, clients)
@@ -174,10 +175,9 @@ def _follow(trial: Trial, watch: Watch, clients: Clients, seconds: float) -> Non
         time.sleep(min(TICK_S, left))
 
 
-def _note(events: EventWriter, kind: str, **data: Any) -> None:
+def _note(run: RunDir, events: EventWriter, kind: str, **data: Any) -> None:
     """Write an event if the disk allows it: what is under way must go on where it does not."""
-    with contextlib.suppress(OSError):
-        events.write(kind, **data)
+    run.last_words(lambda: events.write(kind, **data))
 
 
 def _look(trial: Trial, watch: Watch, clients: Clients) -> Glance:

@@ -65,6 +65,8 @@ def words(event: Event) -> str | None:
         "steady.checked": lambda: f"steady state {data['when']}: {'met' if data['met'] else 'NOT met'}",
         "abort": lambda: f"ABORTED: {data['reason']}",
         "interrupted": lambda: f"interrupted by {data['signal']}, healing",
+        "guard.watchdog": lambda: "healed by the watchdog: " + ("; ".join(data["healed"]) or "nothing was broken"),
+        "guard.lease_expired": lambda: "the lab healed itself: " + (", ".join(data["healed"]) or "nothing was broken"),
     }
     if event.kind == "step.ended" and data.get("error"):
         return f"step {data.get('name')} failed: {data['error']}"

@@ -41,7 +41,7 @@ class Silent:
     def for_too_long(self) -> str | None:
         """Why one cannot rely on its writer; None where it wrote something within its patience."""
         size, now = self.part.stat().st_size if self.part.exists() else 0, time.monotonic()
-        if size != self._size:
+        if size != self._size or not size:  # a client that has not begun yet is waited for elsewhere
             self._size, self._since = size, now
         if now - self._since < self.patience_s:
             return None
