@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from drills import baseline, calibration, experiment, judging, open_runs
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
 from drills.interruption import held, ignore_signals, interruptible
+from drills.keeper import keeping
 from drills.recording import record, rundir
 from drills.recording.record import EventWriter, ReadBack
 from drills.recording.rundir import RunDir
@@ -24,6 +26,8 @@ from drills.system import EVALUATION_SEED, System, open_system
 from drills.targets import opening
 from drills.targets.opening import Wanted
 from drills.trial import Observer, Trial, run_trial
+
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,28 @@ def check(drill: Drill, options: Options, log: Path) -> None:
     opening.check(drill, options.wanted)
 
 
-def conduct(run_dir: RunDir, drill: Drill, options: Options, observer: Observer, system: System | None = None) -> None:
-    """Run the drill in ``run_dir``, which ``create`` made; see ``run``.
+def conduct(
+    run_dir: RunDir,
+    drill: Drill,
+    options: Options,
+    observer: Observer,
+    system: System | None = None,
+    *,
+    checked: bool = False,
+) -> None:
+    """Run the drill in ``run_dir``, which ``create`` made; see ``run``. ``checked``: it went through ``check`` already.
 
-    Whoever gives a ``system`` has checked the drill, has just deployed or reset the system, and brings it back to where
-    it was afterwards; the faults of the drill are healed when this returns or raises, in any case.
+    Whoever gives a ``system`` has just deployed or reset it, and brings it back to where it was afterwards; the faults
+    of the drill are healed when this returns or raises, in any case.
     """
     with open_runs.opened(run_dir):
-        _conduct(run_dir, drill, options, observer, system)
+        _conduct(run_dir, drill, options, observer, given=system, checked=checked)
 
 
-def _conduct(run_dir: RunDir, drill: Drill, options: Options, observer: Observer, given: System | None) -> None:
+def _conduct(
+    run_dir: RunDir, drill: Drill, options: Options, observer: Observer, *, given: System | None, checked: bool
+) -> None:
+    run_dir.keep_room()
     shutil.copyfile(drill.path, run_dir.drill)
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []
@@ -89,12 +104,16 @@ def _conduct(run_dir: RunDir, drill: Drill, options: Options, observer: Observer
         with interruptible(
             "everything that was broken has been healed", note=lambda name: events.write("interrupted", signal=name)
         ):
-            if given is None:
+            if not checked:
                 check(drill, options, run_dir.logs / "chaos-check.log")
-            with _opened(run_dir, drill, options, observer, given) as system:
+            with (
+                keeping(run_dir, drill.guard.lease_s) as keeper,
+                _opened(run_dir, drill, options, observer, given) as system,
+            ):
+                keeper.hold(system.target)
                 trials, seed = options.trials or drill.trials, _seed(drill, options)
                 first = Trial(run_dir, drill, system.target, system.audience, seed, observer, trials=trials)
-                first = dataclasses.replace(first, identity=system.identity, earlier=system.earlier)
+                first = dataclasses.replace(first, identity=system.identity, earlier=system.earlier, keeper=keeper)
                 rundir.write_meta(run_dir, _facts(first, system, trials, options))
                 try:
                     _run_trials(first, options, events, rows)
@@ -103,6 +122,10 @@ def _conduct(run_dir: RunDir, drill: Drill, options: Options, observer: Observer
     except UsageError:
         shutil.rmtree(run_dir.path)
         raise
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        raise _out_of_room(run_dir, error, rows, events) from error
     except RecdrError as error:
         _conclude(run_dir, rows)
         if isinstance(error, TargetError):  # what it says to read has been moved
@@ -134,8 +157,21 @@ def check_trials(drill: Drill, options: Options) -> None:
         )
 
 
+def _out_of_room(run_dir: RunDir, error: OSError, rows: list[ReadBack], events: EventWriter) -> TargetError:
+    """What is to be said of a run that could not write on; its verdict is written if that can be."""
+    run_dir.reserve.unlink(missing_ok=True)
+    what = f"{error.filename or run_dir.path}: {error.strerror}"
+    try:
+        events.write("abort", reason=f"the record could not be written: {what}")
+        _conclude(run_dir, rows)
+    except OSError as again:
+        return TargetError(f"{what}. Everything was healed, but no verdict could be written ({again.strerror})")
+    return TargetError(f"{what}. Everything was healed; the verdict is UNKNOWN: {run_dir.verdict}")
+
+
 def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
     """Put the record together and judge it; a run that ended before anything was deployed has only its logs."""
+    run_dir.reserve.unlink(missing_ok=True)
     with held():  # what was read back is nowhere but here
         _keep_logs(run_dir)
         if run_dir.meta.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from drills.errors import Interrupted
@@ -27,7 +27,8 @@ def interruptible(consequence: str, note: Callable[[str], object] = lambda _: No
         stopped = True
         ignore_signals()  # a second Ctrl-C must not interrupt the healing
         name = signal.Signals(number).name
-        note(name)
+        with suppress(OSError):  # a full disk
+            note(name)
         raise Interrupted(f"interrupted by {name}; {consequence}")
 
     # What was ignored from the start (nohup) stays ignored.

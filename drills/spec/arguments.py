@@ -16,7 +16,7 @@ from drills.spec.substitution import Unknown, substitute
 
 REGIONS = ("primary", "standby")
 SITES = ("edge", *REGIONS)
-LAYERS = ("auto", "context", "simulated")
+LAYERS = ("auto", "context", "hidden", "simulated")
 SIGNALS = tuple(name.removeprefix("SIG") for name in signal.Signals.__members__)
 
 
@@ -51,12 +51,27 @@ def read_arguments(
         elif values[name] is dataclasses.MISSING:
             remedy = "It takes " + ", ".join(f"{field}{_example(field, topology)}" for field in fields) + "."
             raise doc.error(where, f"the argument {name!r} is missing.", remedy)
+    _check_together(doc, provider, fault, values, topology)
     if {"a", "b"} <= fields.keys():
         _check_sides(doc, where, values["a"], values["b"])
     trouble = getattr(fault, "trouble", None)
     if trouble and "$" not in str(values) and (problem := trouble(values)):
         raise doc.error(where, problem)
     return values
+
+
+def _check_together(
+    doc: Document, provider: Where, fault: type[Any], values: Mapping[str, Any], topology: Topology
+) -> None:
+    """Let a fault that has something to say about its arguments together (``misfit``) say it, once all are known."""
+    if not hasattr(fault, "misfit") or any(isinstance(value, str) and "$" in value for value in values.values()):
+        return
+    regions = {region: [n for n in nodes(topology) if n.startswith(f"{region}/")] for region in REGIONS}
+    if wrong := fault.misfit(values, regions):
+        name, problem, remedy = wrong
+        written = doc.value(provider).get("arguments", {})
+        where = (*provider, "arguments", name) if name in written else provider
+        raise doc.error(where, problem, remedy)
 
 
 def _refuse_unknown(doc: Document, where: Where, fields: list[str]) -> None:

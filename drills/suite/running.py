@@ -145,7 +145,7 @@ class _Running:
             entry.lab = lab.number if lab is not None else None
             run = engine.create(drill, options)
             try:
-                engine.conduct(run, drill, options, observer, system)
+                engine.conduct(run, drill, options, observer, system, checked=True)
             finally:
                 if lab is not None:
                     lab.used_by(run)

@@ -65,9 +65,10 @@ class SharedLab:
             return
         self._runs.append(run.id)
         for log in sorted((self._lab.lab_dir / "logs").glob("*.log")) if run.logs.is_dir() else ():
-            with log.open("rb") as lines, (run.logs / log.name).open("ab") as kept:
+            with log.open("rb") as lines:
                 lines.seek(self._told.get(log, 0))
-                shutil.copyfileobj(lines, kept)
+                if new := lines.read():
+                    (run.logs / log.name).write_bytes(new)
                 self._told[log] = lines.tell()
 
     def close(self) -> None:

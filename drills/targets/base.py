@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from drills.asking.service import RECSVC, Door, Service
+from drills.errors import TargetError
 from drills.recording.record import Event
 
 EDGE = "edge"
@@ -19,6 +20,7 @@ REGIONS = ("primary", "standby")
 SITES = (EDGE, *REGIONS)
 BOTH = "both"
 A_TO_B = "a_to_b"
+CORRUPT_PREFIX = "corrupt-"  # what the names of artifacts begin with that a fault damaged
 NODE_HEADER = "X-Recdr-Node"
 REGION_HEADER = "X-Recdr-Region"
 
@@ -82,14 +84,97 @@ class Target(Protocol):
         """What ``node`` says of itself (its ``/readyz`` document) as seen from the edge; None where no answer came."""
 
 
+@dataclass(frozen=True)
+class StoreSeen:
+    """A region's store as seen from the edge. ``connected``: a connection opened. ``info``: what it says of itself.
+
+    ``info`` is None where no answer came within half a second.
+    """
+
+    connected: bool
+    info: Mapping[str, str] | None
+
+
 @runtime_checkable
 class Killable(Protocol):
     """Nodes are processes that can be killed and started again."""
 
-    def kill_node(self, node: str, signal: int) -> None: ...
+    def kill_node(self, node: str, signal: int, restart_after_s: float | None = None) -> None:
+        """Send ``signal``; a supervisor starts the node again so long after its end, each time it ends, or never."""
 
     def start_node(self, node: str) -> None:
+        """Idempotent: a node that runs is left alone. Ends what ``kill_node`` told the supervisor."""
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """The process of a node can be stopped where it is: it keeps its sockets and its memory, and does nothing."""
+
+    def pause_node(self, node: str) -> None: ...
+
+    def resume_node(self, node: str) -> None:
         """Idempotent: a node that runs is left alone."""
+
+    def accepts(self, node: str) -> bool:
+        """Whether a new connection from the edge to ``node`` opens within 0.3 s; says nothing about answers."""
+
+
+@runtime_checkable
+class Slowable(Protocol):
+    """A node can be kept from using more than a share of one processor."""
+
+    def slow_node(self, node: str, share: float) -> None:
+        """Allow it ``share`` of one processor; returns once that is in force."""
+
+    def unslow_node(self, node: str) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class StoreSeeable(Protocol):
+    """The region's stores can be asked from the edge."""
+
+    def see_store(self, region: str) -> StoreSeen: ...
+
+
+@runtime_checkable
+class StoreKillable(StoreSeeable, Protocol):
+    """The process of a region's store can be killed."""
+
+    def kill_store(self, region: str) -> None: ...
+
+    def start_store(self, region: str) -> None:
+        """Start it as a replica of whoever is the master now; idempotent: one that runs is left alone."""
+
+
+@runtime_checkable
+class StorePausable(StoreSeeable, Protocol):
+    """The process of a region's store can be stopped where it is."""
+
+    def pause_store(self, region: str) -> None: ...
+
+    def resume_store(self, region: str) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class ReplicationStoppable(StoreSeeable, Protocol):
+    """What the stores send each other can be made to vanish, while everybody else still reaches both."""
+
+    def stop_replication(self) -> None: ...
+
+    def resume_replication(self) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class DiskFillable(StoreSeeable, Protocol):
+    """The disk that a region's store writes to can be full."""
+
+    def fill_disk(self, region: str) -> None: ...
+
+    def free_disk(self, region: str) -> None:
+        """There is room again; a store that died of it is started again. Idempotent."""
 
 
 @runtime_checkable
@@ -202,7 +287,63 @@ class GpuFaultable(Protocol):
     def restore_accelerator(self, node: str) -> None: ...
 
 
+@runtime_checkable
+class RealGpu(GpuFaultable, Protocol):
+    """The same with a GPU that is really there, which this host has or lacks: it is what ``lacks`` is asked about."""
+
+
+@runtime_checkable
+class GpuSlowable(Protocol):
+    """The accelerator of one node can be made to take longer, without failing."""
+
+    def slow_accelerator(self, node: str, delay_ms: float) -> None:
+        """Let every run on it take ``delay_ms`` longer."""
+
+    def speed_accelerator(self, node: str) -> None:
+        """Undo ``slow_accelerator``; idempotent."""
+
+
+@runtime_checkable
+class ModelsRollable(Protocol):
+    """Another model can be rolled out to one node while it serves."""
+
+    def model_version(self, release: str) -> str:
+        """The version of the ``current`` or the ``previous`` release; raises TargetError where there is none."""
+
+    def roll_out_previous(self, node: str) -> None:
+        """Give ``node`` the release before the current one; returns once it was told, not when it serves it."""
+
+    def roll_out_corrupt(self, node: str, file: str, flips: int, by: str) -> None:
+        """Give ``node`` the current release with ``flips`` bytes of ``file`` inverted, by ``reload`` or ``restart``."""
+
+    def roll_back(self, node: str) -> None:
+        """Give ``node`` the current release again; idempotent."""
+
+
+@runtime_checkable
+class Leased(Protocol):
+    """What was broken heals itself if the process that broke it is not heard from in time (a dead-man's switch)."""
+
+    def renew(self, seconds: float) -> None:
+        """Promise to be heard from again within ``seconds``.
+
+        Raises LeaseLost where that was broken before, TargetError where it cannot be said or somebody else holds it.
+        """
+
+    def release(self) -> None:
+        """Let go of it: nobody needs to be heard from any more."""
+
+
+class LeaseLost(TargetError):  # noqa: N818 - a state of affairs that callers ask for
+    """The holder of a lease was not heard from in time: everything was healed, and nothing more may be broken."""
+
+
+class TargetGone(TargetError):  # noqa: N818 - the same
+    """The target is no more, and with it whatever was broken in it."""
+
+
 ABILITIES: Sequence[type] = (
-    *(Killable, Partitionable, RegionLosable, GpuFaultable),
-    *(EdgeCuttable, Drainable, Shapeable, Delayable),
+    *(Killable, Pausable, Slowable, StoreKillable, StorePausable, ReplicationStoppable, DiskFillable),
+    *(Partitionable, EdgeCuttable, Drainable, Shapeable, Delayable, RegionLosable),
+    *(GpuFaultable, RealGpu, GpuSlowable, ModelsRollable),
 )

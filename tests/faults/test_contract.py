@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from drills.faults import FAULTS
-from drills.faults.base import Fault, arguments, wait_for
+from drills.faults.base import Fault, LooksFirst, arguments, wait_for
 from drills.naming import shown
 from drills.targets.local.target import LocalTarget
 from drills.targets.registry import TARGET_VARIABLE
@@ -28,9 +27,22 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("region_loss", {"region": "standby"}),
     ("node_kill", {"node": "primary/node-1"}),
     ("node_kill", {"node": "standby/node-2", "signal": "TERM"}),
+    ("node_kill", {"region": "standby", "count": 2, "restart": True}),
+    ("node_pause", {"region": "primary", "count": 2}),
+    ("node_slow", {"node": "primary/node-1", "share": 0.05}),
+    ("store_kill", {"region": "primary"}),
+    ("store_pause", {"region": "standby"}),
+    ("replication_stop", {}),
+    ("disk_full", {"region": "primary"}),
+    ("disk_full", {"region": "standby"}),
     ("partition", {"a": "primary", "b": "edge,standby"}),
     ("partition", {"a": "primary/node-1", "b": "primary/store"}),
     ("gpu_loss", {"node": "primary/node-1"}),
+    ("gpu_loss", {"region": "standby", "count": 2, "layer": "simulated"}),
+    ("gpu_slow", {"node": "primary/node-1", "delay_ms": 250.0}),
+    ("model_corrupt", {"node": "primary/node-1"}),
+    ("model_corrupt", {"node": "standby/node-1", "file": "items.json", "by": "restart"}),
+    ("model_stale", {"region": "standby", "count": 2}),
     ("custom", {"inject": {"command": ["touch", MARK]}, "heal": {"command": ["rm", "-f", MARK]}, "check": CHECK}),
     ("noop", {}),
 ]
@@ -46,6 +58,11 @@ def fault(request: pytest.FixtureRequest) -> Fault:
     return FAULTS[name](**arguments)
 
 
+def look_first(fault: Fault, lab: LocalTarget) -> list[str]:
+    """See the lab unbroken, where the fault wants to; returns what its healing must know."""
+    return fault.look_first(lab) if isinstance(fault, LooksFirst) else []
+
+
 def test_heal_before_inject_changes_nothing(lab: LocalTarget, fault: Fault) -> None:
     fault.heal(lab)
     assert fault.healed(lab).observed
@@ -53,6 +70,7 @@ def test_heal_before_inject_changes_nothing(lab: LocalTarget, fault: Fault) -> N
 
 
 def test_takes_effect_heals_and_heals_twice(lab: LocalTarget, fault: Fault) -> None:
+    look_first(fault, lab)
     try:
         fault.inject(lab)
         effect = wait_for(lambda: fault.took_effect(lab), 5.0)
@@ -66,9 +84,9 @@ def test_takes_effect_heals_and_heals_twice(lab: LocalTarget, fault: Fault) -> N
 
 
 def test_heals_from_a_fresh_process(lab: LocalTarget, fault: Fault, tmp_path: Path) -> None:
-    UndoLog(tmp_path).intend(fault.name, arguments(fault))
+    UndoLog(tmp_path).intend(fault.name, arguments(fault), look_first(fault, lab))
     fault.inject(lab)
-    script = f"from drills.faults.{fault.name} import heal; heal(**{json.dumps(arguments(fault))})"
+    script = f"from drills.faults.{fault.name} import heal; heal(**{arguments(fault)!r})"
     environment = {**os.environ, TARGET_VARIABLE: str(lab.reference), RUN_VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
     assert fault.healed(lab).observed

@@ -19,7 +19,7 @@ def ignore(_: str) -> None:
 
 
 def writer(source: Path) -> registry.Writer:
-    return lambda folder: [shutil.copy(path, folder) for path in source.iterdir()] and None
+    return lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True) and None
 
 
 def test_what_was_published_is_found(small_bundle: Path, tmp_path: Path) -> None:

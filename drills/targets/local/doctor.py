@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from drills.errors import HostError
-from drills.targets.base import Delayable, Shapeable
+from drills.targets.base import Delayable, RealGpu, Shapeable
 from drills.targets.local.services import find_haproxy, find_valkey
 
 _TRY = """
@@ -78,11 +78,21 @@ _NAMES: dict[type, str] = {
 @cache
 def missing(need: type) -> str | None:
     """Why a lab on this host cannot have the ability ``need``, with the remedy; None where it can. Tried once."""
+    if need is RealGpu and not gpu_present():
+        return (
+            "its layer is about a real GPU, and this machine shows none (there is no /dev/nvidia0). Write layer: "
+            "simulated, or layer: auto for what the machine allows; containers need --gpus all"
+        )
     if need not in _SHAPING or not namespaces().ok:  # without namespaces there is no lab: that is said elsewhere
         return None
     what, remedy = _SHAPING[need]
     tried = _try(what, _NAMES[need], remedy)
     return None if tried.ok else f"this kernel does not make {tried.name} ({tried.found}). To allow it: {remedy}"
+
+
+def gpu_present() -> bool:
+    """Whether this machine shows an NVIDIA GPU to its users."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def namespaces() -> Check:

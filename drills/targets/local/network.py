@@ -16,7 +16,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from drills.targets.base import A_TO_B, BOTH
+from drills.targets.base import A_TO_B, BOTH, REGIONS
 from drills.targets.local import namespaces
 from drills.targets.local.plan import ROUTER, Host, Plan
 
@@ -82,6 +82,14 @@ class Network:
             del self._drops[drop]
         causes.discard(why)
 
+    def replication(self, command: str) -> None:
+        """Drop (``add``) what either store calls the other for, and what comes back, or let it through (``del``)."""
+        hosts = [self.plan.host(self.plan.store(region)) for region in REGIONS]
+        for replica, master in (hosts, hosts[::-1]):
+            assert replica.second is not None
+            self._blackhole(command, (replica.second, 32), (master.address, 32))
+            self._blackhole(command, (master.address, 32), (replica.second, 32))
+
     def dial(self, source: str, destination: str) -> socket.socket:
         """A socket at ``source`` that is connecting to ``destination``; writable once that has succeeded or failed."""
         with namespaces.inside(self._fds[self.plan.vantage(source)]):
@@ -100,7 +108,14 @@ class Network:
             self._up(self._ip, host.interface, ROUTER, host.address)
             self._up(there, "eth0", host.address, ROUTER)
             there.route("add", dst="default", gateway=ROUTER)
+            if host.second:
+                self._second(there, host.interface, host.second)
         return fd
+
+    def _second(self, there: IPRoute, interface: str, address: str) -> None:
+        """Give a host another address; it is not what its programs call from unless they say so."""
+        there.addr("add", index=there.link_lookup(ifname="eth0")[0], address=address, prefixlen=32)
+        self._ip.route("add", dst=f"{address}/32", oif=self._ip.link_lookup(ifname=interface)[0])
 
     @contextlib.contextmanager
     def _there(self) -> Iterator[IPRoute]:
@@ -118,16 +133,21 @@ class Network:
         ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
 
     def _rule(self, command: str, drop: Drop) -> None:
-        (src, src_len), (dst, dst_len) = self.plan.network(drop.source), self.plan.network(drop.destination)
-        # An attribute that is there and None would be a different rule.
-        port = (
-            {}
-            if drop.port is None
-            else {"ip_proto": socket.IPPROTO_TCP, drop.port[0]: f"{drop.port[1]}:{drop.port[1]}"}
-        )
+        self._blackhole(command, self.plan.network(drop.source), self.plan.network(drop.destination), drop.port)
+
+    def _blackhole(
+        self,
+        command: str,
+        source: tuple[str, int],
+        destination: tuple[str, int],
+        port: tuple[str, int] | None = None,
+    ) -> None:
+        (src, src_len), (dst, dst_len) = source, destination
         places = {"src": src, "src_len": src_len, "dst": dst, "dst_len": dst_len}
+        # An attribute that is there and None would be a different rule.
+        only = {} if port is None else {"ip_proto": socket.IPPROTO_TCP, port[0]: f"{port[1]}:{port[1]}"}
         try:
-            self._ip.rule(command, **places, **port, action="blackhole", priority=_CUT_PRIORITY)
+            self._ip.rule(command, **places, **only, action="blackhole", priority=_CUT_PRIORITY)
         except NetlinkError as error:
             # The rule is there already, or gone already: what was asked for holds.
             if error.code not in (errno.EEXIST, errno.ENOENT):

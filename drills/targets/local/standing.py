@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from drills.errors import HostError, TargetError, UsageError
 from drills.faults import FAULTS
+from drills.holding import holder
 from drills.home import home
 from drills.spec import Drill, Topology
-from drills.targets.base import GpuFaultable
+from drills.targets.base import GpuFaultable, GpuSlowable
 from drills.targets.local import doctor
 from drills.targets.local.target import LocalTarget, Progress, bind
 
@@ -80,16 +83,11 @@ def check(ephemeral: bool, port: int) -> None:
 
 def check_accelerator(drill: Drill, wanted: str | None) -> None:
     """Raise HostError where the drill, or the command line, wants a GPU and this machine shows none."""
-    if choose_accelerator(drill, wanted) == "cuda" and not gpu_present():
+    if choose_accelerator(drill, wanted) == "cuda" and not doctor.gpu_present():
         raise HostError(
             f"{drill.path}: it is to run on an NVIDIA GPU (accelerator cuda), and this machine shows none: "
             "give the container its devices, or use --accelerator simulated"
         )
-
-
-def gpu_present() -> bool:
-    """Whether this machine shows an NVIDIA GPU to its users."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
@@ -100,9 +98,10 @@ def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
     asked = wanted or (drill.topology.accelerator if drill else None) or "auto"
     if asked != "auto":
         return asked
-    if gpu_present():
+    if doctor.gpu_present():
         return "cuda"
-    breaks_it = drill is None or any(GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses)
+    touching = {GpuFaultable, GpuSlowable}
+    breaks_it = drill is None or any(touching & {*FAULTS[u.name].needs} for uses in drill.injections for u in uses)
     return "simulated" if breaks_it else "cpu"
 
 
@@ -114,9 +113,16 @@ def exclusive(lab_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            lock.seek(0)
+            said = lock.read().strip()
             raise UsageError(
-                "another drill is running on this lab: wait for it, or add --ephemeral to run in a lab of its own"
+                f"another drill is running on this lab{holder(int(said) if said.isdigit() else None)}: "
+                "wait for it, or add --ephemeral to run in a lab of its own"
             ) from None
+        with contextlib.suppress(OSError):  # a full disk
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
         yield
 
 
