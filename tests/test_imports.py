@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ LAYERS = [
 ]
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """The modules a file names in its import statements."""
     found: set[str] = set()

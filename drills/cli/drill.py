@@ -12,6 +12,7 @@ from rich.table import Table
 
 from drills import judging, open_runs, spec, suite, undo
 from drills.cli.arguments import AsJson, DrillName, RunName, Tags, complete_drill
+from drills.cli.faults import faults
 from drills.cli.plan import plan
 from drills.cli.run import finish, run
 from drills.cli.terminal import OUT
@@ -76,6 +77,7 @@ def validate(
 
 app.command()(run)
 app.command()(plan)
+app.command()(faults)
 
 
 @app.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from drills.errors import UsageError
 from drills.faults import FAULTS
@@ -58,9 +60,14 @@ def check_abilities(drill: Drill) -> None:
 
 def needs_of(use: FaultUse) -> tuple[type, ...]:
     """The abilities that a target must have for this use of a fault; some depend on its arguments."""
-    fault = FAULTS[use.name]
-    needs_for = getattr(fault, "needs_for", None)
-    return (*fault.needs, *(needs_for(use.arguments) if needs_for else ()))
+    return needs_with(use.name, use.arguments)
+
+
+def needs_with(fault: str, arguments: Mapping[str, Any]) -> tuple[type, ...]:
+    """The abilities that a target must have for the fault of that name with these arguments."""
+    kind = FAULTS[fault]
+    needs_for = getattr(kind, "needs_for", None)
+    return (*kind.needs, *(needs_for(arguments) if needs_for else ()))
 
 
 def check_hooks(drill: Drill) -> None:
