@@ -21,8 +21,8 @@ from drills.trial import Observer
 from reports.suites import figure
 
 HEADINGS = {
-    "rto_read_s": "reads\ndisturbed",
-    "rto_write_s": "writes\ndisturbed",
+    "rto_read_s": "read\nRTO",
+    "rto_write_s": "write\nRTO",
     "rpo_events": "lost\nevents",
     "recall_at_20": "recall\n@20",
     "p99_ms@after": "p99\nafter",
@@ -112,8 +112,8 @@ def print_suite(suite: Suite, console: Console = ERR) -> None:
 
 
 def suite_table(entries: list[Entry]) -> Table:
-    """The drills with their outcomes and the figures that most objectives are about."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
+    """The drills with their outcomes and the figures that most objectives are about; ``?``: not observed."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("drill", overflow="fold")
     table.add_column("outcome", no_wrap=True)
     for heading in HEADINGS.values():
@@ -121,7 +121,7 @@ def suite_table(entries: list[Entry]) -> Table:
     table.add_column("took", justify="right", no_wrap=True)
     for entry in entries:
         outcome = entry.outcome or entry.state
-        figures = (figure(entry.figures.get(name, {})) for name in HEADINGS)
+        figures = (figure(entry.figures.get(name, {})).replace("not observed", "?") for name in HEADINGS)
         seconds = "" if entry.seconds is None else f"{entry.seconds:.0f} s"
         table.add_row(entry.drill, Text(outcome, STYLES.get(outcome, "dim")), *figures, seconds)
     return table
