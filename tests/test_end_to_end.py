@@ -18,7 +18,7 @@ import yaml
 
 from drills import spec
 from drills.home import cache
-from tests.processes import commands_in, commands_with, eventually_empty, pid_namespace
+from tests.processes import commands_in, commands_with, eventually_empty, pid_namespace, pids_with
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -202,14 +202,30 @@ def test_ctrl_c_heals_and_exits_130(environment: dict[str, str], tmp_path: Path)
     assert (run / "report.html").exists()
 
 
-def test_heal_restores_a_lab_after_kill_nine(
+def test_a_lab_is_healed_after_kill_nine_without_being_told(
+    standing: dict[str, Any], recdr: Recdr, environment: dict[str, str], tmp_path: Path
+) -> None:
+    drill = quick("failover.yaml", tmp_path / "failover.yaml")
+    with started("effect seen", environment, "drill", "run", str(drill)) as process:
+        process.kill()
+        process.wait()
+    assert eventually_empty(lambda: pids_with("drills.watchdog", environment["RECDR_HOME"]), 60.0) == []
+    state = json.loads(recdr("status", "--json").stdout)
+    assert state["healthy"], state
+    assert list(Path(environment["RECDR_HOME"], "open-runs").iterdir()) == []
+
+
+def test_heal_restores_a_lab_after_kill_nine_of_the_watchdog_too(
     standing: dict[str, Any], recdr: Recdr, environment: dict[str, str], tmp_path: Path
 ) -> None:
     drill = quick("failover.yaml", tmp_path / "failover.yaml")
     with started("effect seen", environment, "drill", "run", str(drill)) as process:
         refused = recdr("drill", "run", "node-kill.yaml")
         assert refused.returncode == 2, told(refused)
-        assert "another drill is running" in refused.stderr
+        assert f"another drill is running on this lab (process {process.pid}, since " in refused.stderr
+        process.send_signal(signal.SIGSTOP)  # or it would notice that its watchdog is gone
+        for watchdog in pids_with("drills.watchdog", environment["RECDR_HOME"]):
+            os.kill(watchdog, signal.SIGKILL)
         process.kill()
         process.wait()
     broken = json.loads(recdr("status", "--json").stdout)

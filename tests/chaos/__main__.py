@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,9 @@ from queue import SimpleQueue
 
 from tests.chaos.case import drawn
 from tests.chaos.run import Place, Result, perform
+
+# Started in the background by a shell, this process ignores Ctrl-C, and so would every recdr that it interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def main() -> int:

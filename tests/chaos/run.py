@@ -23,8 +23,8 @@ from tests.promise.drilled import LEASE_S
 
 MARGIN_S = 30.0
 """How much longer than a lease it may take until all is in order again: a lab's nodes take seconds to start."""
-ENDS_S = 150.0
-GIVES_UP_S = 90.0
+ENDS_S = 240.0
+GIVES_UP_S = 150.0
 
 
 @dataclass

@@ -10,7 +10,7 @@ from tests.chaos.case import HOW, MOMENTS, SETTINGS, drawn
 from tests.chaos.run import Place, perform
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
-SEEDS = (1, 2, 3)
+SEEDS = (4, 7, 9, 10)
 
 
 def test_a_seed_always_means_the_same_and_sixty_cover_all_there_is() -> None:

@@ -19,7 +19,7 @@ from drills.recording.record import Event, read_events
 from drills.undo import unhealed
 from tests.external import rigged
 from tests.external.services import RECDR, drill_for, running
-from tests.processes import commands_with, eventually_empty
+from tests.processes import commands_with, eventually_empty, pids_with
 
 LEASE_S = 3.0
 
@@ -45,15 +45,10 @@ class Drilled:
 
     def child(self, *words: str) -> int:
         """The process that the drill started, by what stands in its command line."""
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                command = (entry / "cmdline").read_text()
-            except OSError:
-                continue
-            ours = parent == self.process.pid or str(self.folder) in command
-            if ours and all(word in command for word in words):
-                return int(entry.name)
+        for pid in pids_with(*words):
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            if int(stat.rpartition(")")[2].split()[1]) == self.process.pid:
+                return pid
         raise AssertionError(f"no process with {words}")
 
     def ended(self, seconds: float = 90.0) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from drills.undo import unhealed
+from tests.processes import commands_with, eventually_empty
 from tests.promise.drilled import drilling
 
 
@@ -25,7 +27,8 @@ def main(disk: Path, folder: Path) -> None:
         assert drill.process.returncode == 3
         assert "disk" in said
         assert drill.verdict()["outcome"] == "UNKNOWN"
-        assert drill.left() == []
+        left = eventually_empty(lambda: commands_with(str(drill.run)), 10)
+        assert (left, unhealed(drill.run), drill.is_lost()) == ([], [], False)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ def test_a_fault_that_raises_is_healed(step: str, tmp_path: Path) -> None:
         else:
             given["inject"]["command"] = ["sh", "-c", f"touch broken; {breaks}"]
             given["check"]["command"] = ["sh", "-c", f"test -e broken && exit 7; {asks}"]
+            given["heal"]["command"] = ["sh", "-c", f"rm -f broken; {' '.join(given['heal']['command'])}"]
         drill["method"] = [{**drill["method"][0], "pauses": {"after": 1}}]
 
     with drilling(tmp_path, change, until="fault.intent") as drill:
