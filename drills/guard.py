@@ -27,6 +27,13 @@ class Guard:
     def __post_init__(self) -> None:
         self._begin = self.clock_s
 
+    def judge(self, glance: Glance) -> str | None:
+        """``reason_to_stop``, and a guard that cannot tell is a reason, too."""
+        try:
+            return self.reason_to_stop(glance)
+        except Exception as error:
+            return f"the guard could not be evaluated ({type(error).__name__}: {error})"
+
     def reason_to_stop(self, glance: Glance, now_s: float | None = None) -> str | None:
         """One sentence why the trial must stop now, or None."""
         now = time.monotonic() if now_s is None else now_s

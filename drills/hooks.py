@@ -93,9 +93,9 @@ def of(written: Mapping[str, Any]) -> Hook:
 def run(name: str, hook: Hook, where: Place) -> Ended:
     """Run a hook and say how it ended; at its timeout it is killed with every process of its group."""
     where.log.parent.mkdir(parents=True, exist_ok=True)
-    with where.log.open("ab") as log:
-        log.write(f"--- {name}\n".encode())
-        log.flush()
+    with where.log.open("ab", buffering=0) as log:
+        with contextlib.suppress(OSError):  # on a full disk it is done all the same: it may be what heals
+            log.write(f"--- {name}\n".encode())
         begin = log.tell()
         try:
             code = _run(hook, where, log.fileno())
@@ -141,7 +141,8 @@ def _run(hook: Hook, where: Place, output: int) -> int | None:
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing is held that the child could need
         )
-    _running(where.log).write_text(str(process.pid))
+    with contextlib.suppress(OSError):  # the same
+        _running(where.log).write_text(str(process.pid))
     try:
         return process.wait(timeout=hook.timeout_s)
     except subprocess.TimeoutExpired:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ def opened(run: RunDir) -> Iterator[None]:
     entry.parent.mkdir(parents=True, exist_ok=True)
     with entry.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(str(run.path.absolute()))
+        file.write(f"{run.path.absolute()}\n{os.getpid()}")
         file.flush()
         try:
             yield
@@ -42,7 +43,8 @@ def abandoned() -> list[RunDir]:
     """The runs in the list that nobody runs any more, the latest first; entries of deleted runs are taken away."""
     found = []
     for entry in sorted(_folder().glob("*"), reverse=True):
-        if _running(entry) or not (path := entry.read_text()):  # empty: its run is beginning this very moment
+        path = entry.read_text().partition("\n")[0]
+        if _running(entry) or not path:  # empty: its run is beginning this very moment
             continue
         run = RunDir(Path(path))
         if run.id == entry.name and run.path.is_dir():
@@ -50,6 +52,17 @@ def abandoned() -> list[RunDir]:
         else:
             entry.unlink(missing_ok=True)
     return found
+
+
+def of_process(pid: int) -> list[str]:
+    """The ids of the runs that process ``pid`` is running right now."""
+    return [e.name for e in sorted(_folder().glob("*")) if _pid(e) == str(pid) and _running(e)]
+
+
+def _pid(entry: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return entry.read_text().partition("\n")[2]
+    return ""
 
 
 def is_running(run: RunDir) -> bool:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,70 @@ def start(
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - callers start children before any thread of theirs
         )
+
+
+def stopped(pid: int) -> bool:
+    """Whether a process is held up by a signal or a debugger, so that nothing of it goes on."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in ("T", "t")
+
+
+def identity(pid: int) -> str:
+    """A name that no other process has or will have, though process ids are used again; empty for one that is gone."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return ""
+    return "" if state in ("Z", "X") else f"process {pid} (begun at tick {rest[18]})"
+
+
+def is_there(name: str) -> bool:
+    """Whether the process that ``identity`` gave this name still runs, or is stopped."""
+    words = name.split()
+    return len(words) > 1 and words[1].isdigit() and identity(int(words[1])) == name
+
+
+FROZEN_S = 2.0
+
+
+@dataclass
+class Frozen:
+    """Notices that another process is stopped; ``what`` names it."""
+
+    pid: int
+    what: str
+    _since: float | None = None
+
+    def for_too_long(self) -> str | None:
+        """Why one cannot rely on it, once it has been stopped at each look for 2 s; None otherwise."""
+        if not stopped(self.pid):
+            self._since = None
+            return None
+        self._since = self._since or time.monotonic()
+        if time.monotonic() - self._since < FROZEN_S:
+            return None
+        return f"{self.what} (process {self.pid}) was stopped (SIGSTOP) and does not go on"
+
+
+def started_at(pid: int) -> float | None:
+    """When a process began, in seconds since the epoch; None where it cannot be told."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def let_end(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """Wait until a process that was told to end has ended; kill it where it does not."""
+    try:
+        process.wait(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def stop(process: subprocess.Popen[bytes], timeout_s: float) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from drills import experiment, hooks, jitter, processes
 from drills.errors import TargetError
 from drills.guard import Guard
 from drills.healing import heal_open_faults
+from drills.keeper import Keeper
 from drills.load.clients import Audience, Clients
 from drills.load.readback import read_back
+from drills.processes import Frozen
 from drills.recording.record import Event, EventWriter, ReadBack
 from drills.recording.rundir import RunDir
 from drills.spec import Drill
@@ -49,6 +51,10 @@ class Trial:
     """How many are planned: the moments of their faults are spread over the target's longest period."""
     identity: str = ""
     """What is served: names the model or the data set, so that a baseline of another one is told apart."""
+    earlier: tuple[str, ...] = ()
+    """The ids of the runs that used the same deployment before."""
+    keeper: Keeper | None = None
+    """Who heals should this process die or stall; None where nothing is broken."""
 
     def jitter_s(self) -> float:
         """How much later (s) than after ``settle_s`` this trial's method begins."""
@@ -72,15 +78,17 @@ def run_trial(trial: Trial) -> list[ReadBack]:
     try:
         clients.start()
         _wait_for_clients(clients)
-        events.write("load.started", rates=clients.rates)
-        _follow(trial, watch, clients, trial.drill.settle_s + delay)
-        _run_experiment(trial, watch, clients, events)
-        _follow(trial, watch, clients, trial.drill.tail_s)
+        events.write("load.started", rates=clients.rates, users=trial.drill.load.users, load_rps=clients.load_rps)
+        with trial.keeper.prompt() if trial.keeper else contextlib.nullcontext():
+            _follow(trial, watch, clients, trial.drill.settle_s + delay)
+            _run_experiment(trial, watch, clients, events)
+            _follow(trial, watch, clients, trial.drill.tail_s)
+    except (TargetError, OSError) as error:
+        _note(trial.run, events, "abort", reason=str(error))
+        raise
     finally:
-        try:
-            events.write("load.stopped")
-        finally:
-            clients.stop()
+        _note(trial.run, events, "load.stopped")
+        clients.stop()
         _copy_sightings(trial, events, begin)
         watch.close()
     rows = read_back(trial.target.deployment, clients.id_prefix, trial.number, events, clients.parts())
@@ -128,21 +136,25 @@ def baseline_seconds(drill: Drill, audience: Audience, quality_per_s: float) -> 
 def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventWriter) -> None:
     """Run the experiment under the guard's eyes; then heal what it left broken."""
     child = experiment.start(trial.run, trial.drill, trial.number, trial.target.reference)
-    guard = Guard(trial.drill.guard)
+    guard, frozen = Guard(trial.drill.guard), Frozen(child.pid, "the experiment's process")
     try:
         while child.poll() is None:
             glance = _look(trial, watch, clients)
-            if reason := guard.reason_to_stop(glance):
-                events.write("abort", reason=reason)
+            if reason := guard.judge(glance) or trial.run.short_of_room() or frozen.for_too_long():
+                _note(trial.run, events, "abort", reason=reason)
                 break
             time.sleep(TICK_S)
         if child.returncode not in (0, None):
-            events.write("abort", reason=f"the experiment's process ended with {child.returncode}; see logs")
+            _note(
+                trial.run, events, "abort", reason=f"the experiment's process ended with {child.returncode}; see logs"
+            )
     finally:
-        processes.stop(child, 0.0)
-        hooks.end_interrupted(trial.run.logs / hooks.LOG)
-        heal_open_faults(trial.run.path, trial.target, trial.number)
-        _look(trial, watch, clients)
+        with trial.keeper.unhurried() if trial.keeper else contextlib.nullcontext():
+            processes.stop(child, 0.0)
+            hooks.end_interrupted(trial.run.logs / hooks.LOG)
+            heal_open_faults(trial.run.path, trial.target)
+        with contextlib.suppress(TargetError):  # whatever it is, what raised the present error is told first
+            _look(trial, watch, clients)
 
 
 def _wait_for_clients(clients: Clients) -> None:
@@ -163,7 +175,14 @@ def _follow(trial: Trial, watch: Watch, clients: Clients, seconds: float) -> Non
         time.sleep(min(TICK_S, left))
 
 
+def _note(run: RunDir, events: EventWriter, kind: str, **data: Any) -> None:
+    """Write an event if the disk allows it: what is under way must go on where it does not."""
+    run.last_words(lambda: events.write(kind, **data))
+
+
 def _look(trial: Trial, watch: Watch, clients: Clients) -> Glance:
+    if trial.keeper:
+        trial.keeper.check()
     clients.check()
     for event in watch.new_events():
         trial.observer.event(event)

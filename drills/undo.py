@@ -6,6 +6,7 @@ can be found again by another process, whatever happened to this one.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -15,25 +16,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drills.errors import TargetError
 from drills.home import home
 from drills.recording.record import EventWriter, lines
 
 RUN_VARIABLE = "RECDR_RUN"
 TRIAL_VARIABLE = "RECDR_TRIAL"
 FOLDER_VARIABLE = "RECDR_FOLDER"  # the drill file's own, where commands of the drill run
+FENCE = "expired"
+"""A file of this name in the run's directory: somebody else has healed the run, which may break nothing any more."""
 
 
 @dataclass(frozen=True)
 class Intent:
     """A fault that somebody meant to inject, with its arguments as the drill file gives them.
 
-    ``folder`` is where commands among them are to run; ``noted`` is what the fault saw before it, for its healing.
+    ``folder`` is where commands among them are to run; ``noted`` is what the fault saw before it, for its healing;
+    ``trial`` is the trial it belongs to, None under a plain ``chaos run``.
     """
 
     fault: str
     arguments: dict[str, Any]
     folder: str = field(default="", compare=False)
     noted: tuple[str, ...] = field(default=(), compare=False)
+    trial: int | None = field(default=None, compare=False)
 
 
 class UndoLog:
@@ -42,6 +48,7 @@ class UndoLog:
     def __init__(self, run_dir: Path, trial: int | None = None) -> None:
         run_dir.mkdir(parents=True, exist_ok=True)
         self.path = run_dir / "intent.jsonl"
+        self.trial = trial
         self._events = EventWriter(run_dir / "events.jsonl", trial)
 
     @classmethod
@@ -64,9 +71,12 @@ class UndoLog:
         self._events.write(kind, **data)
 
     def intend(self, fault: str, arguments: dict[str, Any], noted: Sequence[str] = ()) -> None:
+        """Return once the intent is on the disk; raises TargetError where the run may break nothing any more."""
         folder = os.environ.get(FOLDER_VARIABLE) or str(Path.cwd())
         entry = {"do": "inject", "fault": fault, "arguments": arguments, "folder": folder, "noted": list(noted)}
-        self._append(entry, durable=True)
+        self._append({**entry, "trial": self.trial}, durable=True)
+        if (self.path.parent / FENCE).exists():  # looked for after writing: healers fence first and read then
+            raise TargetError("this run was healed by its watchdog, so it may break nothing any more")
         self._events.write("fault.intent", fault=fault, arguments=arguments)
 
     def injected(
@@ -104,6 +114,7 @@ class UndoLog:
             self._append({"do": "healed", "fault": fault, "arguments": arguments}, durable=True)
 
     def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
+        new = not self.path.exists()
         fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             line = b"\n" + json.dumps({"t": time.monotonic_ns(), **entry}).encode() + b"\n"  # ends a torn line, too
@@ -111,8 +122,25 @@ class UndoLog:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             if durable:
                 os.fsync(fd)
+                if new:
+                    _sync_folder(self.path.parent)
         finally:
             os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names of the files in a folder on the disk, too: a new file may else be lost with all that is in it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def fence(run_dir: Path) -> None:
+    """From here on this run breaks nothing any more; what it was about to break already stands in its log."""
+    with contextlib.suppress(OSError):  # a full disk: then nobody can write an intent either
+        (run_dir / FENCE).touch()
 
 
 def unhealed(run_dir: Path) -> list[Intent]:
@@ -123,7 +151,8 @@ def unhealed(run_dir: Path) -> list[Intent]:
             entry = json.loads(line)
         except ValueError:  # blank, or torn by a full disk: nothing was injected on it
             continue
-        intent = Intent(entry["fault"], entry["arguments"], entry.get("folder", ""), tuple(entry.get("noted", ())))
+        noted = tuple(entry.get("noted", ()))
+        intent = Intent(entry["fault"], entry["arguments"], entry.get("folder", ""), noted, entry.get("trial"))
         key = json.dumps([intent.fault, intent.arguments], sort_keys=True)
         open_.pop(key, None)
         if entry["do"] == "inject":

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
-from drills.recording.record import Event, PartTail, Request
+from drills.recording.record import Event, PartTail, Request, decoded
 
 WINDOW_S = 1.0
 
@@ -64,8 +62,7 @@ class Watch:
 
     def new_events(self) -> list[Event]:
         """What happened since the last time."""
-        decoder = msgspec.json.Decoder(Event)
-        return [decoder.decode(line) for line in self.events.new_lines()]
+        return list(decoded(self.events.new_lines()))
 
     def glance(self) -> Glance:
         """The clients' last second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ class Api:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._instance = secrets.token_hex(8)
         # The catalogue: the same in every release that is ever rolled out here.
         self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
         self._index_of = parts.rollout.current.bundle.index_of
@@ -234,6 +236,7 @@ class Api:
         decision, reasons = parts.watch.decision(), self._why_degraded()
         return {
             **self._who(),
+            "instance": self._instance,
             "accelerator": self._computing_on(),
             "last_rollout": parts.rollout.document(),
             "accelerator_wanted": accelerator.name,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def commands_with(marker: str) -> list[str]:
@@ -17,6 +20,19 @@ def commands_with(marker: str) -> list[str]:
             continue
         if marker in line:
             found.append(line)
+    return found
+
+
+def pids_with(*markers: str) -> list[int]:
+    """The processes whose command lines mention all of ``markers``."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_text(errors="replace")
+        except OSError:
+            continue
+        if all(marker in line for marker in markers):
+            found.append(int(entry.parent.name))
     return found
 
 
@@ -37,7 +53,7 @@ def commands_in(namespace: str) -> list[str]:
     return found
 
 
-def eventually_empty(look: Callable[[], list[str]], seconds: float) -> list[str]:
+def eventually_empty(look: Callable[[], list[T]], seconds: float) -> list[T]:
     """What ``look`` still finds after at most ``seconds``."""
     deadline = time.monotonic() + seconds
     while (left := look()) and time.monotonic() < deadline:

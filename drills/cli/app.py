@@ -66,6 +66,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
+        if error.errno == errno.EIO:  # the terminal was closed
+            sys.exit(EXIT_INTERRUPTED)
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             _bug()
         complain(f"{error.filename or 'the disk'}: {error.strerror}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,14 @@ class Terminal(Console):
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError as error:  # a closed terminal, or a log on a full disk
+            if not self.stderr and error.errno == errno.ENOSPC:
+                raise  # who reads stdout must not take half an answer for a whole one
+            self.on_broken_pipe()
+
 
 ERR = Terminal(stderr=True, highlight=False)
 OUT = Terminal(highlight=False)
@@ -44,7 +53,7 @@ def words(event: Event) -> str | None:
     data = event.data
     fault = data.get("fault")
     lines: dict[str, Callable[[], str]] = {
-        "target.deployed": lambda: f"deployed in {data.get('deploy_seconds', '?')} s, edge at {data.get('edge_url')}",
+        "target.deployed": lambda: _deployed(data),
         "baseline.recorded": lambda: _baseline(data),
         "trial.started": lambda: f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else ""),
         "load.started": lambda: "users and probes are on",
@@ -56,6 +65,8 @@ def words(event: Event) -> str | None:
         "steady.checked": lambda: f"steady state {data['when']}: {'met' if data['met'] else 'NOT met'}",
         "abort": lambda: f"ABORTED: {data['reason']}",
         "interrupted": lambda: f"interrupted by {data['signal']}, healing",
+        "guard.watchdog": lambda: "healed by the watchdog: " + ("; ".join(data["healed"]) or "nothing was broken"),
+        "guard.lease_expired": lambda: "the lab healed itself: " + (", ".join(data["healed"]) or "nothing was broken"),
     }
     if event.kind == "step.ended" and data.get("error"):
         return f"step {data.get('name')} failed: {data['error']}"
@@ -63,10 +74,17 @@ def words(event: Event) -> str | None:
     return line() if line else None
 
 
+def _deployed(data: dict[str, Any]) -> str:
+    if earlier := data.get("earlier_runs"):
+        return f"the same lab as for {len(earlier)} drill(s) before, edge at {data.get('edge_url')}"
+    return f"deployed in {data.get('deploy_seconds', '?')} s, edge at {data.get('edge_url')}"
+
+
 def _baseline(data: dict[str, Any]) -> str:
     if data["new"]:
         return "baseline recorded now; later runs are held against it"
-    text = f"baseline recorded earlier, by {data['recorded_in']}"
+    when = "earlier on this very lab" if data.get("same_deployment") else "earlier"
+    text = f"baseline recorded {when}, by {data['recorded_in']}"
     if data.get("same_host") is not False:
         return text
     differs = "; ".join(data.get("host_differences", []))

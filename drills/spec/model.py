@@ -122,6 +122,11 @@ class Guard:
         300.0
     )
     abort_if: Annotated[AbortIf | None, "Abort when too few requests succeed for too long."] = None
+    lease_s: Annotated[
+        float,
+        Number("s", at_least=2, at_most=3600),
+        "If recdr itself dies or stalls for so long, whatever it broke is healed without it.",
+    ] = 15.0
 
 
 @dataclass(frozen=True)

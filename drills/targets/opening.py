@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from drills.errors import UsageError
 from drills.faults import FAULTS
@@ -26,10 +28,17 @@ class Wanted:
 
 def check(drill: Drill, wanted: Wanted) -> None:
     """Raise UsageError or HostError if the drill cannot run here as wanted; quick, and nothing is deployed."""
+    check_drill(drill, wanted)
+    if drill.target != ExternalTarget.kind:
+        standing.check(wanted.ephemeral, wanted.port)
+
+
+def check_drill(drill: Drill, wanted: Wanted) -> None:
+    """As ``check``, but for whether any lab at all can run here."""
     check_abilities(drill)
     check_hooks(drill)
     if drill.target != ExternalTarget.kind:
-        standing.check(wanted.ephemeral, wanted.port)
+        standing.check_accelerator(drill, wanted.accelerator)
     elif wanted != Wanted():
         raise UsageError("--accelerator, --ephemeral and --port are about recdr's own lab, and this drill has none")
 
@@ -51,9 +60,14 @@ def check_abilities(drill: Drill) -> None:
 
 def needs_of(use: FaultUse) -> tuple[type, ...]:
     """The abilities that a target must have for this use of a fault; some depend on its arguments."""
-    fault = FAULTS[use.name]
-    needs_for = getattr(fault, "needs_for", None)
-    return (*fault.needs, *(needs_for(use.arguments) if needs_for else ()))
+    return needs_with(use.name, use.arguments)
+
+
+def needs_with(fault: str, arguments: Mapping[str, Any]) -> tuple[type, ...]:
+    """The abilities that a target must have for the fault of that name with these arguments."""
+    kind = FAULTS[fault]
+    needs_for = getattr(kind, "needs_for", None)
+    return (*kind.needs, *(needs_for(arguments) if needs_for else ()))
 
 
 def check_hooks(drill: Drill) -> None:

@@ -166,3 +166,12 @@ def test_what_is_left_of_a_hook_whose_runner_was_killed_is_ended(place: Place) -
     hooks.end_interrupted(place.log)
     assert eventually_empty(lambda: commands_with(f"sleep {mark}"), 3.0) == []
     hooks.end_interrupted(place.log)
+
+
+def test_on_a_full_disk_it_is_run_all_the_same(place: Place) -> None:
+    """What heals must be run though nothing that it says can be kept."""
+    full = Place(place.folder, place.log)
+    full.log.parent.mkdir(parents=True)
+    full.log.symlink_to("/dev/full")
+    assert hooks.run("heal", command("touch", "healed"), full).ok
+    assert (place.folder / "healed").exists()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from drills.errors import UsageError
+from drills.holding import holder
 
+_CREDENTIALS = struct.Struct("3i")
 _LOOPBACK = ("localhost", "::1")
 
 
@@ -19,14 +22,29 @@ def claim(edge: str) -> Iterator[None]:
 
     An abstract socket, so that it is the same for all users and folders, and nothing is left behind after kill -9.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as holder:
+    name = f"\0recdr-drill-{hashlib.sha256(_plain(edge).encode()).hexdigest()[:32]}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claimed:
         try:
-            holder.bind(f"\0recdr-drill-{hashlib.sha256(_plain(edge).encode()).hexdigest()[:32]}")
+            claimed.bind(name)
         except OSError:
             raise UsageError(
-                f"another drill is running on {edge}: wait for it, or two drills would each measure the other's fault"
+                f"another drill is running on {edge}{holder(_who(name))}: "
+                "wait for it, or two drills would each measure the other's fault"
             ) from None
+        claimed.listen(8)  # so that the kernel tells others who it is
         yield
+
+
+def _who(name: str) -> int | None:
+    """The process that listens on an abstract socket; None where it has just gone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(name)
+            raw = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        except OSError:
+            return None
+    return int(_CREDENTIALS.unpack(raw)[0])
 
 
 def _plain(edge: str) -> str:

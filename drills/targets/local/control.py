@@ -12,11 +12,14 @@ import struct
 from typing import Any
 
 from drills.errors import TargetError
+from drills.targets.base import TargetGone
 
+EXIT_FORBIDDEN = 77
+"""How a lab's process ends where this host forbids what a lab is made of."""
 _CREDENTIALS = struct.Struct("3i")
 
 
-class Gone(TargetError):  # noqa: N818 - a state of affairs that callers ask for
+class Gone(TargetGone):
     """Nobody listens any more: the lab's PID 1 is not there."""
 
 

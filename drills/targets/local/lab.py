@@ -18,20 +18,25 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from drills.processes import die_with_parent
 from drills.recording.record import EventWriter
 from drills.targets.base import EDGE, REGIONS
-from drills.targets.local import accelerators, artifacts, control, namespaces, services
+from drills.targets.local import accelerators, artifacts, control, director, namespaces, services
+from drills.targets.local.lease import Lease
 from drills.targets.local.network import Network
+from drills.targets.local.nodes import Nodes
 from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT
 from drills.targets.local.services import Service, Settings
 from drills.targets.local.sightings import READERS
+from drills.targets.local.stores import Stores
+from drills.targets.local.wan import Wan
 
-EXIT_FORBIDDEN = 77
 REACHABLE_S = 0.3
+TURN_S = 0.1
 
 
 @dataclass
@@ -67,10 +72,18 @@ class Lab:
     lost: set[str] = field(default_factory=set)
     wanted: list[str] = field(default_factory=list)
     broken: dict[str, Callable[[], None]] = field(default_factory=dict)
+    turns: list[Callable[[], None]] = field(default_factory=list)
+    unhealed: dict[str, str] = field(default_factory=dict)
+    """What the last ``heal`` could not undo, and why."""
+    lease: Lease = field(default_factory=Lease)
     hidden: dict[str, tuple[str, ...]] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     listener: socket.socket | None = None
+    wan: Wan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.nodes, self.stores, self.wan = Nodes(self), Stores(self), Wan(self)
 
     def start(self, service: Service) -> None:
         """Start a process in its host's network; one that runs is left alone, one told to end is ended first."""
@@ -79,7 +92,7 @@ class Lab:
                 return
             self.kill(service.name, signal.SIGKILL)
         network, hidden = self.network.namespace(service.host), self.hidden.get(service.name, ())
-        process = self._spawn(service.argv, network, service.fds, subprocess.PIPE, hidden)
+        process = self.spawn(service.argv, network, service.fds, subprocess.PIPE, hidden)
         log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
         self.running[service.name] = Running(service, process, log)
         assert process.stdout is not None
@@ -96,39 +109,48 @@ class Lab:
                 self._ended(name)
 
     def breaks(self, what: str, undo: Callable[[], None]) -> None:
-        """Remember how to undo what is about to be broken, so that ``heal`` can; the first way is kept."""
+        """Remember how to undo what is about to be broken, so that ``heal`` can; the first way is kept.
+
+        Raises PermissionError where the lease of whoever breaks it has run out.
+        """
+        self.lease.must_not_be_expired()
         self.broken.setdefault(what, undo)
 
     def mends(self, what: str) -> None:
         """Undo what was broken under this name; nothing where it was not, or not any more."""
         if undo := self.broken.get(what):
             undo()
-            del self.broken[what]
+            self.broken.pop(what, None)
 
     def lose(self, region: str) -> None:
         """Power cut: the network goes first, so that nobody hears the connections close."""
+        self.lease.must_not_be_expired()
         self.lost.add(region)
         for other in (EDGE, *REGIONS):
             if other != region:
-                self.network.cut(f"{region}", other)
+                self.network.cut(region, other, why=f"power of {region}")
         for name in [n for n, r in self.running.items() if r.service.host.partition("/")[0] == region]:
             self.kill(name, signal.SIGKILL)
 
     def restore(self, region: str) -> None:
         """Power and network are back; the store joins as a replica of whoever is master now."""
         for other in (EDGE, *REGIONS):
-            if other != region and other not in self.lost:
-                self.network.mend(region, other)
+            if other != region:
+                self.network.mend(region, other, why=f"power of {region}")
         self.lost.discard(region)
         self.start_region(region)
 
     def start_region(self, region: str) -> None:
         """Start whatever of a region does not run."""
-        if self.settings.plan.store(region) not in self.running:
-            self.start(services.store(self.settings, region, self._master()))
+        self.start_store(region)
         self.start(services.sentinel(self.settings, region))
         for name in self.settings.plan.nodes[region]:
             self.start_node(name)
+
+    def start_store(self, region: str) -> None:
+        """Start a store that does not run, unless its region has no power, as a replica of whoever is master now."""
+        if region not in self.lost and self.settings.plan.store(region) not in self.running:
+            self.start(services.store(self.settings, region, self._master()))
 
     def start_node(self, name: str) -> None:
         """Start a node that does not run, unless its region has no power."""
@@ -158,7 +180,7 @@ class Lab:
         """Run ``python -m argv`` at the router, from where every host can be reached."""
         output = self.settings.logs / f"{name}.log"
         with output.open("ab") as log:
-            process = self._spawn((sys.executable, "-P", "-m", *argv), None, (), log)
+            process = self.spawn((sys.executable, "-P", "-m", *argv), None, (), log)
         self.tools[name] = Tool(process, output)
 
     def tool(self, name: str) -> dict[str, Any]:
@@ -174,51 +196,90 @@ class Lab:
             "cuts": sorted(self.network.cuts),
             "lost": sorted(self.lost),
             "broken": sorted(self.broken),
+            "unhealed": self.unhealed,
         }
 
-    def heal(self) -> None:
-        """Undo everything, the latest first: what was broken by name, power, partitions, processes that do not run."""
-        for what in list(self.broken)[::-1]:
-            self.mends(what)
-        for region in sorted(self.lost):
-            self.restore(region)
-        for a, b in sorted(self.network.cuts):
-            self.network.mend(a, b)
+    def heal(self) -> dict[str, Any]:
+        """Undo everything, the latest first: what was broken by name, power, processes that do not run.
+
+        One that cannot be undone does not keep the others from it. Returns what was ``healed`` and what is
+        ``unhealed``, with the error; the latter stays in ``status`` until a later ``heal`` undoes it.
+        """
+        self.unhealed, healed = {}, []
+        for what, undo in self._undoings():
+            try:
+                undo()
+            except Exception as error:
+                self.unhealed[what] = f"{type(error).__name__}: {error}"
+            else:
+                healed.append(what)
         for region in REGIONS:
-            for name in (
-                *self.settings.plan.nodes[region],
-                self.settings.plan.store(region),
-                f"{region}/sentinel",
-            ):
-                self.kill(name, signal.SIGCONT)
-            self.start_region(region)
+            try:
+                self._resume(region)
+            except Exception as error:
+                self.unhealed[f"the processes of {region}"] = f"{type(error).__name__}: {error}"
+        return {"healed": healed, "unhealed": self.unhealed}
+
+    def _undoings(self) -> list[tuple[str, Callable[[], object]]]:
+        """Everything that is broken, in the order in which it is to be undone."""
+        named = [(what, partial(self.mends, what)) for what in list(self.broken)[::-1]]
+        lost = [(f"loss of {region}", partial(self.restore, region)) for region in sorted(self.lost)]
+        return [*named, *lost]
+
+    def _resume(self, region: str) -> None:
+        """Wake whatever of a region was stopped, and start what does not run."""
+        plan = self.settings.plan
+        for name in (*plan.nodes[region], plan.store(region), f"{region}/sentinel"):
+            self.kill(name, signal.SIGCONT)
+        self.start_region(region)
+
+    def check_lease(self) -> None:
+        """Heal everything if whoever may break things has not been heard from in time; end a lab that is forgotten."""
+        if lapsed := self.lease.runs_out():
+            done = self.heal()
+            with contextlib.suppress(OSError):  # a full disk
+                self.events.write("guard.lease_expired", **lapsed, **done)
+        if self.settings.ephemeral and self.lease.forgotten():
+            self.stopped = True
 
     def serve(self) -> None:
-        """Answer requests and read logs until told to stop."""
+        """Answer requests and read logs until told to stop; ``turns`` are taken between, at least every 0.1 s."""
         self.listener = listener = socket.socket(fileno=self.settings.control_fd)
         self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+        self.selector.register(self.settings.deployer_fd, selectors.EVENT_READ, self._stop)
         while not self.stopped:
-            for key, _ in self.selector.select(timeout=0.5):
+            for key, _ in self.selector.select(timeout=TURN_S):
                 key.data()
             self._reap()
+            for turn in self.turns:
+                turn()
+            self.check_lease()
 
     def reachable(self, source: str, destination: str) -> bool:
-        """Whether a TCP connection from ``source`` to ``destination`` opens within 0.3 s.
+        """Whether a TCP connection from ``source`` to ``destination`` opens within 0.3 s."""
+        with self.network.dial(source, destination) as dial:
+            return self.connected(dial, time.monotonic() + REACHABLE_S)
+
+    def connected(self, dial: socket.socket, deadline: float) -> bool:
+        """Whether a socket that is connecting got through by ``deadline``."""
+        return self.becomes(selectors.EVENT_WRITE, dial, deadline) and _has_peer(dial)
+
+    def becomes(self, event: int, dial: socket.socket, deadline: float) -> bool:
+        """Whether a socket became readable or writable by ``deadline``.
 
         Logs are read meanwhile: a line that waits gets a later time, and a drill asks this just while things happen.
         """
-        with self.network.dial(source, destination) as dial:
-            self.selector.register(dial, selectors.EVENT_WRITE)
-            try:
-                return self._connected(dial, time.monotonic() + REACHABLE_S)
-            finally:
-                self.selector.unregister(dial)
+        self.selector.register(dial, event)
+        try:
+            return self._became(dial, deadline)
+        finally:
+            self.selector.unregister(dial)
 
-    def _connected(self, dial: socket.socket, deadline: float) -> bool:
+    def _became(self, dial: socket.socket, deadline: float) -> bool:
         while (left := deadline - time.monotonic()) > 0:
             waiting = [key for key, _ in self.selector.select(timeout=left) if key.fileobj is not self.listener]
             if any(key.fileobj is dial for key in waiting):
-                return _has_peer(dial)
+                return True
             for key in waiting:
                 key.data()
             if not waiting:  # only the next caller, who has to wait
@@ -241,10 +302,10 @@ class Lab:
     def _commands(self) -> dict[str, Callable[..., Any]]:
         return {
             "status": self.status,
-            "cut": self.network.cut,
-            "mend": self.network.mend,
+            **self.wan.commands(),
+            **director.commands(self),
             "reachable": self.reachable,
-            "kill": self.kill,
+            "kill": self._signal,
             "start_node": self.start_node,
             "lose": self.lose,
             "restore": self.restore,
@@ -253,13 +314,29 @@ class Lab:
             "run_tool": self.run_tool,
             "tool": self.tool,
             "heal": self.heal,
+            **self.nodes.commands(),
+            **self.stores.commands(),
+            "lease": self.lease.renew,
+            "release": self.lease.release,
+            "stay": self._stay,
             "stop": self._stop,
         }
+
+    def _signal(self, name: str, number: int) -> None:
+        if number != signal.SIGCONT:
+            self.lease.must_not_be_expired()
+        self.kill(name, number)
+
+    def _stay(self) -> None:
+        """Deployed: from now on the lab may outlive whoever deployed it."""
+        with contextlib.suppress(KeyError):
+            self.selector.unregister(self.settings.deployer_fd)
+            os.close(self.settings.deployer_fd)
 
     def _stop(self) -> None:
         self.stopped = True
 
-    def _spawn(
+    def spawn(
         self,
         argv: tuple[str, ...],
         network: int | None,
@@ -368,11 +445,11 @@ def main() -> NoReturn:
         namespaces.become_root()
     except OSError as error:
         print(f"namespaces: {error}", file=sys.stderr)  # noqa: T201 - the parent reads it from the log
-        sys.exit(EXIT_FORBIDDEN)
+        sys.exit(control.EXIT_FORBIDDEN)
     child = os.fork()
     if child == 0:
         _be_pid_one(settings)
-    for fd in (settings.edge_fd, settings.ops_fd, settings.control_fd):
+    for fd in (settings.edge_fd, settings.ops_fd, settings.control_fd, settings.deployer_fd):
         os.close(fd)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
     _, status = os.waitpid(child, 0)
@@ -392,6 +469,7 @@ def _be_pid_one(settings: Settings) -> NoReturn:
     key.chmod(0o600)
     events = EventWriter(Path(settings.lab_dir) / "events.jsonl")
     lab = Lab(settings, Network(settings.plan), events)
+    lab.stores.mount_disks()
     for service in services.services(settings):
         lab.wanted.append(service.name)
         lab.start(service)

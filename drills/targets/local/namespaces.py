@@ -18,6 +18,7 @@ CLONE_NEWNET = 0x40000000
 
 _MS_BIND = 0x1000
 _MS_REC = 0x4000
+_MS_REMOUNT = 32
 _MS_PRIVATE = 1 << 18
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -57,6 +58,12 @@ def mount(kind: str, where: Path, options: str = "") -> None:
         _libc.mount(kind.encode(), os.fsencode(where), kind.encode(), 0, options.encode() or None),
         f"mount {kind} on {where}",
     )
+
+
+def resize(where: Path, size_bytes: int) -> None:
+    """Give the tmpfs at ``where`` another size; raises OSError for one that is too small for what it holds."""
+    options = f"size={size_bytes}".encode()
+    _check(_libc.mount(b"tmpfs", os.fsencode(where), b"tmpfs", _MS_REMOUNT, options), f"remount {where}")
 
 
 def hide(paths: Iterable[str]) -> None:

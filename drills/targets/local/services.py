@@ -10,7 +10,7 @@ from pathlib import Path
 
 from drills.errors import HostError
 from drills.targets.base import EDGE, REGIONS
-from drills.targets.local import timers
+from drills.targets.local import director, timers
 from drills.targets.local.plan import MASTER_NAME, NODE_PORT, SENTINEL_PORT, STORE_PORT, Plan
 
 
@@ -28,6 +28,8 @@ class Settings:
     edge_fd: int
     ops_fd: int
     control_fd: int
+    deployer_fd: int
+    """The end of a pipe whose other end the deploying process holds: a lab whose deployer died ends half-way."""
     ephemeral: bool
 
     @property
@@ -101,16 +103,22 @@ def store(settings: Settings, region: str, master: str) -> Service:
     """The Valkey of a region; a replica unless ``master`` names its own region."""
     plan = settings.plan
     host = plan.host(plan.store(region))
-    data = settings.run / f"{region}-store"
+    data = store_data(settings, region)
     data.mkdir(parents=True, exist_ok=True)
     argv = [find_valkey(), "--port", str(STORE_PORT), "--bind", host.address, "--protected-mode", "no"]
     argv += ["--dir", str(data), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
     argv += ["--repl-diskless-sync-delay", "0", "--repl-timeout", str(timers.STORE_TIMEOUT_S)]
     argv += ["--repl-ping-replica-period", str(timers.STORE_PING_S)]
     argv += ["--repl-backlog-size", "16mb", "--logfile", "", "--daemonize", "no"]
+    argv += ["--bind-source-addr", str(host.second), "--replica-announce-ip", host.address]
     if master != region:
         argv += ["--replicaof", f"{plan.host(plan.store(master)).address} {STORE_PORT}"]
     return Service(host.name, host.name, "store", tuple(argv))
+
+
+def store_data(settings: Settings, region: str) -> Path:
+    """The folder of a store: a disk of its own, so that it can be full while all else goes on."""
+    return settings.run / f"{region}-store"
 
 
 def sentinel(settings: Settings, site: str) -> Service:
@@ -215,6 +223,7 @@ def haproxy_conf(settings: Settings) -> str:
     log stdout format raw local0 info
     maxconn 4096
     nbthread 1
+    stats socket unix@{director.SOCKET} mode 600 level admin
 
 defaults
     mode http

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drills.errors import TargetError, UsageError
+from drills.errors import HostError, TargetError, UsageError
 from drills.faults import FAULTS
+from drills.holding import holder
 from drills.home import home
 from drills.spec import Drill, Topology
 from drills.targets.base import GpuFaultable, GpuSlowable
@@ -24,14 +27,19 @@ def standing_dir() -> Path:
 
 def standing() -> LocalTarget | None:
     """The lab that ``recdr up`` started, or None; the reference of a lab that died is removed."""
+    target = seen()
+    if target is None:
+        (standing_dir() / "target.json").unlink(missing_ok=True)
+    return target
+
+
+def seen() -> LocalTarget | None:
+    """The lab that ``recdr up`` started, or None; nothing is written or removed."""
     reference = standing_dir() / "target.json"
     if not reference.exists():
         return None
     target = LocalTarget.attach(reference)
-    if target.alive():
-        return target
-    reference.unlink(missing_ok=True)
-    return None
+    return target if target.alive() else None
 
 
 @contextmanager
@@ -73,6 +81,15 @@ def check(ephemeral: bool, port: int) -> None:
         bind(port).close()
 
 
+def check_accelerator(drill: Drill, wanted: str | None) -> None:
+    """Raise HostError where the drill, or the command line, wants a GPU and this machine shows none."""
+    if choose_accelerator(drill, wanted) == "cuda" and not doctor.gpu_present():
+        raise HostError(
+            f"{drill.path}: it is to run on an NVIDIA GPU (accelerator cuda), and this machine shows none: "
+            "give the container its devices, or use --accelerator simulated"
+        )
+
+
 def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
     """``cuda``, ``cpu`` or ``simulated``: what was asked for, else the GPU where there is one.
 
@@ -96,14 +113,24 @@ def exclusive(lab_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            lock.seek(0)
+            said = lock.read().strip()
             raise UsageError(
-                "another drill is running on this lab: wait for it, or add --ephemeral to run in a lab of its own"
+                f"another drill is running on this lab{holder(int(said) if said.isdigit() else None)}: "
+                "wait for it, or add --ephemeral to run in a lab of its own"
             ) from None
+        with contextlib.suppress(OSError):  # a full disk
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
         yield
 
 
-def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: str | None) -> None:
-    """Refuse a standing lab that is not what the drill describes."""
+def misfits(lab: LocalTarget, wanted: Topology, bundle: Path | None, accelerator: str | None) -> list[str]:
+    """In what the lab is not what is wanted, each as ``replication async instead of semisync``; empty where it fits.
+
+    ``bundle`` None: any model will do; ``accelerator`` None or ``auto``: any will do.
+    """
     have = lab.deployment
     counts = {region: len(nodes) for region, nodes in have.nodes.items()}
     asked = {"primary": wanted.primary.nodes, "standby": wanted.standby.nodes}
@@ -112,11 +139,16 @@ def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: s
         differences.append(f"nodes {counts} instead of {asked}")
     if have.replication != wanted.replication:
         differences.append(f"replication {have.replication} instead of {wanted.replication}")
-    if accelerator not in (None, "auto") and have.accelerator != wanted.accelerator:
-        differences.append(f"accelerator {have.accelerator} instead of {wanted.accelerator}")
-    if have.bundle != bundle:
+    if accelerator not in (None, "auto") and have.accelerator != accelerator:
+        differences.append(f"accelerator {have.accelerator} instead of {accelerator}")
+    if bundle is not None and have.bundle != bundle:
         differences.append(f"another model than {bundle.name}")
-    if differences:
+    return differences
+
+
+def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: str | None) -> None:
+    """Refuse a standing lab that is not what the drill describes."""
+    if differences := misfits(lab, wanted, bundle, accelerator):
         raise UsageError(
             f"the lab that is up has {'; '.join(differences)}: "
             "add --ephemeral for a lab of its own, or end it with 'recdr down'"

@@ -29,8 +29,16 @@ from drills.recording.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
 from drills.targets.local import control, doctor, timers
-from drills.targets.local.abilities import Accelerators, Artifacts, Partitions, Processes, Regions
-from drills.targets.local.lab import EXIT_FORBIDDEN
+from drills.targets.local.abilities import (
+    Accelerators,
+    Artifacts,
+    Directing,
+    Leases,
+    Partitions,
+    Processes,
+    Regions,
+    Stores,
+)
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
 
@@ -38,7 +46,7 @@ READY_TIMEOUT_S = 40.0
 Progress = Callable[[str], None]
 
 
-class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
+class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerators, Artifacts, Leases):
     """Two regions in namespaces. ``ephemeral`` labs die with the process that deployed them."""
 
     kind = "local"
@@ -59,6 +67,7 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
         self.progress: Progress = progress or (lambda _: None)
         self._control = ""
         self._launcher: subprocess.Popen[bytes] | None = None
+        self._deploying: int | None = None
         self._deployment: Deployment | None = None
 
     @property
@@ -109,19 +118,13 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
             self.progress("starting stores, Sentinels, nodes and the traffic director")
             self._settle("agree", also=self._seed_command(settings))
             self._wait_ready([node for nodes in settings.nodes.values() for node in nodes])
+            self._describe_deployed(settings, round(time.monotonic() - begin, 2))
+            if not self.ephemeral:
+                self._ask("stay")  # the last thing: a lab that is killed half-way must leave nothing
         except BaseException:
             self.teardown()
             raise
-        about = {
-            "deploy_seconds": round(time.monotonic() - begin, 2),
-            "pid_one": self._pid_one(),
-            "replication": settings.replication,
-            "timers": timers.stated((self.observe(self.nodes_of("primary")[0]) or {}).get("timers")),
-        }
-        assert self._deployment is not None
-        self._deployment = dataclasses.replace(self._deployment, about={**self._deployment.about, **about})
-        self._save()
-        return self._deployment
+        return self.deployment
 
     def teardown(self) -> None:
         """End the lab: its PID 1 dies, and with it everything in its namespaces; idempotent."""
@@ -133,13 +136,20 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
             except subprocess.TimeoutExpired:
                 self._launcher.kill()
                 self._launcher.wait()
-        if not self._wait_gone():
-            self._kill_launcher()
+        gone = self._wait_gone()
+        self._kill_launcher()
+        if not gone:
             self._wait_gone()
+        if self._deploying is not None:
+            os.close(self._deploying)
+            self._deploying = None
         self.reference.unlink(missing_ok=True)
 
     def reset(self) -> None:
-        """Undo every fault, wait until all nodes serve, and make the primary's store the master again."""
+        """Undo every fault, wait until all nodes serve, and make the primary's store the master again.
+
+        Raises TargetError where something could not be undone or does not serve.
+        """
         self._ask("heal", timeout_s=30.0)
         nodes = [node for region in REGIONS for node in self.nodes_of(region)]
         self._wait_ready(nodes)
@@ -148,6 +158,15 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
                 self.restore_accelerator(node)
         self._settle("failback")
         self._wait_ready(nodes)
+        self._check_unbroken()
+
+    def _check_unbroken(self) -> None:
+        """Raise TargetError with whatever the lab still knows to be broken."""
+        state = self.status()
+        left = [*state["lost"], *(" and ".join(pair) for pair in state["cuts"]), *state["broken"]]
+        if left:
+            why = "".join(f"; {what}: {error}" for what, error in state["unhealed"].items())
+            raise TargetError(f"the lab is still broken: {', '.join(left)}{why}. End it with 'recdr down'")
 
     def status(self) -> dict[str, Any]:
         """What runs, what is cut, what is lost; raises TargetError where the lab does not answer."""
@@ -184,13 +203,15 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
         with contextlib.ExitStack() as stack:
             edge, ops = (stack.enter_context(bind(port)) for port in (self.port, 0))
             listener = stack.enter_context(control.listen(self._control))
-            settings = self._settings(topology, edge, ops, listener)
+            deployer, self._deploying = os.pipe()
+            stack.callback(os.close, deployer)
+            settings = self._settings(topology, edge, ops, listener, deployer)
             chosen = self.lab_dir / "settings.json"
             chosen.write_text(json.dumps(dataclasses.asdict(settings), indent=1))
             with (self.lab_dir / "logs" / "lab.log").open("wb") as log, held():  # or nobody would know what to end
                 self._launcher = subprocess.Popen(
                     [sys.executable, "-P", "-m", "drills.targets.local.lab", str(chosen)],
-                    pass_fds=(settings.edge_fd, settings.ops_fd, settings.control_fd),
+                    pass_fds=(settings.edge_fd, settings.ops_fd, settings.control_fd, settings.deployer_fd),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -203,7 +224,7 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
         return settings
 
     def _settings(
-        self, topology: Topology, edge: socket.socket, ops: socket.socket, listener: socket.socket
+        self, topology: Topology, edge: socket.socket, ops: socket.socket, listener: socket.socket, deployer: int
     ) -> Settings:
         return Settings(
             nodes=Plan.of(topology).nodes,
@@ -216,6 +237,7 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
             edge_fd=edge.fileno(),
             ops_fd=ops.fileno(),
             control_fd=listener.fileno(),
+            deployer_fd=deployer,
             ephemeral=self.ephemeral,
         )
 
@@ -232,6 +254,17 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
             accelerator=settings.accelerator,
             about={"edge_port": settings.edge_port, "ops_port": settings.ops_port},
         )
+
+    def _describe_deployed(self, settings: Settings, seconds: float) -> None:
+        """Add what is known only of a lab that is up, and write the reference anew."""
+        about = {
+            "deploy_seconds": seconds,
+            "pid_one": self._pid_one(),
+            "replication": settings.replication,
+            "timers": timers.stated((self.observe(self.nodes_of("primary")[0]) or {}).get("timers")),
+        }
+        self._deployment = dataclasses.replace(self.deployment, about={**self.deployment.about, **about})
+        self._save()
 
     def _save(self) -> None:
         assert self._launcher is not None
@@ -272,7 +305,7 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Artifacts):
 
     def _launch_error(self, code: int) -> Exception:
         words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
-        if code == EXIT_FORBIDDEN:
+        if code == control.EXIT_FORBIDDEN:
             return HostError(f"this machine does not let you make namespaces ({words}): run 'recdr doctor'")
         return TargetError(f"the lab's first process ended with {code}: {words[-800:]}")
 
