@@ -171,7 +171,10 @@ def _seen(facts: Facts, kind: str) -> bool:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How alike the lists of a phase and the baseline's own were, from 0 to 1, over all answers and by region."""
+    """How alike the lists of a phase and the baseline's own were, from 0 to 1: over all answers, and parts of them.
+
+    ``by_region`` also has ``model VERSION`` for each version where a trial met several.
+    """
 
     phase: str
     over_all: float | None
@@ -180,11 +183,16 @@ class Overlap:
 
 def overlaps(trial: Trial) -> list[Overlap]:
     """List overlap phase by phase; empty where it was not measured."""
+    measures = [m for m in trial.measures if m.base.startswith("overlap_at_")]
+    models = {m.name: figures(m.evidence.get("by_model")) for m in measures}
+    several = len({version for by_model in models.values() for version in by_model}) > 1
     found = []
     for phase in ("before", "during", "after"):
-        m = next((m for m in trial.measures if m.base.startswith("overlap_at_") and m.name.endswith(f"@{phase}")), None)
+        m = next((m for m in measures if m.name.endswith(f"@{phase}")), None)
         if m is not None:
-            found.append(Overlap(wording.PHASES[phase], m.value, figures(m.evidence.get("by_region"))))
+            by_model = {f"model {version}": value for version, value in models[m.name].items() if several}
+            parts = figures(m.evidence.get("by_region")) | by_model
+            found.append(Overlap(wording.PHASES[phase], m.value, parts))
     return found if any(o.over_all is not None or o.by_region for o in found) else []
 
 

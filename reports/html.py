@@ -181,7 +181,8 @@ def _first_note(measures: list[Measured]) -> str:
 
 
 def _overlap_regions(found: list[grounds.Overlap]) -> list[str]:
-    return sorted({name for o in found for name in o.by_region}, key=lambda name: (name != "primary", name))
+    names = {name for o in found for name in o.by_region}
+    return sorted(names, key=lambda name: (name.startswith("model "), name != "primary", name))
 
 
 def _rows(data: dict[str, Any], prefix: str = "") -> list[Row]:

@@ -22,19 +22,20 @@ _BETWEEN = "\x1f"
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """Answers that brought a list [n]: whose (``names[user]``), which list (``lists[list_]``), from which region."""
+    """Answers that brought a list [n]: whose (``names[user]``), which list (``lists[list_]``), where from, by what."""
 
     names: list[str]
     user: npt.NDArray[np.int64]
     lists: list[list[str]]
     list_: npt.NDArray[np.int64]
     region: Coded
+    model: Coded
 
     def __len__(self) -> int:
         return len(self.user)
 
     def where(self, rows: Flags) -> Listed:
-        return Listed(self.names, self.user[rows], self.lists, self.list_[rows], self.region[rows])
+        return Listed(self.names, self.user[rows], self.lists, self.list_[rows], self.region[rows], self.model[rows])
 
 
 @remembered
@@ -55,4 +56,4 @@ def listed(requests: Requests) -> Listed:
     list_ = np.asarray(texts.indices.to_numpy(), np.int64)
     _, first = np.unique(list_, return_index=True)
     lists: Any = items.take(pa.array(first)).to_pylist()
-    return Listed(names, user, lists, list_, answers.region)
+    return Listed(names, user, lists, list_, answers.region, answers.model_version)

@@ -12,7 +12,7 @@ from drills.measures.listed import Listed, listed_in
 from drills.measures.model import Measure, Settings, key, unknown
 from drills.measures.quality import STREAM, clustered_error, recorded_baseline
 from drills.measures.schedule import Floats, unobserved
-from drills.recording.timeline import Timeline
+from drills.recording.timeline import Coded, Timeline
 
 
 def rank_biased_overlap(one: Sequence[str], other: Sequence[str], p: float) -> float:
@@ -67,7 +67,8 @@ def overlap(timeline: Timeline, settings: Settings, phase: str) -> Measure:
             "answers": count,
             "users": users,
             "p": settings.overlap_p,
-            "by_region": _by_region(answers, values),
+            "by_region": _by(answers.region, values),
+            "by_model": _by(answers.model, values),
             "in_the_baseline": _between_regions(baseline, lists, settings),
         },
     )
@@ -92,8 +93,8 @@ def _shown_overlap(answer: Sequence[str], usual: Sequence[str], p: float) -> flo
     return rank_biased_overlap([*ids, *(f"\0{rank}" for rank in range(len(ids), len(usual)))], usual, p)
 
 
-def _by_region(answers: Listed, values: Floats) -> dict[str, float]:
-    return {region: float(values[answers.region.equals(region)].mean()) for region in answers.region.counts()}
+def _by(who: Coded, values: Floats) -> dict[str, float]:
+    return {name: float(values[who.equals(name)].mean()) for name in who.counts()}
 
 
 def _between_regions(

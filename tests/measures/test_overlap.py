@@ -86,6 +86,13 @@ def test_another_data_set_in_the_standby_shows() -> None:
     assert measure.evidence["by_region"] == {"primary": pytest.approx(1), "standby": 0}
 
 
+def test_an_older_model_shows_by_its_version() -> None:
+    rows = asked(since=15, instead=OTHER)
+    for row in rows:
+        row.model_version = "new" if row.items == USUAL else "old"
+    assert measured(rows).evidence["by_model"] == {"new": pytest.approx(1), "old": 0}
+
+
 def test_the_regions_are_compared_where_both_were_asked() -> None:
     told = baseline(regions={"primary": {"q0": USUAL, "q1": USUAL}, "standby": {"q1": OTHER, "q2": USUAL}})
     assert measured(asked(), told=told).evidence["in_the_baseline"] == {

@@ -329,6 +329,7 @@ def verdict(run: str, trials: int, outcome: str, lost: int) -> dict[str, Any]:
     def measures(shift: float) -> dict[str, Any]:
         read = round(READ_OUTAGE_S + shift, 3)
         lists = {"primary": 0.991, "standby": 0.934}
+        models = {"3f9a1c22b7de": 0.991, "0ld1c22b7de1": 0.934}
         return {
             "rto_read_s": {
                 "value": read,
@@ -375,11 +376,19 @@ def verdict(run: str, trials: int, outcome: str, lost: int) -> dict[str, Any]:
             },
             "p99_ms@before": {"value": 8.1, "unit": "ms", "evidence": {"raw_ms": 7.9}},
             "p99_ms@during": {"value": 512.0, "unit": "ms", "evidence": {"raw_ms": 6.2}},
-            "overlap_at_20@before": {"value": 1.0, "unit": "ratio", "evidence": {"by_region": {"primary": 1.0}}},
+            "overlap_at_20@before": {
+                "value": 1.0,
+                "unit": "ratio",
+                "evidence": {"by_region": {"primary": 1.0}, "by_model": {"3f9a1c22b7de": 1.0}},
+            },
             "overlap_at_20@during": {
                 "value": 0.951,
                 "unit": "ratio",
-                "evidence": {"by_region": lists, "in_the_baseline": {"edge~primary": 1.0, "primary~standby": 0.938}},
+                "evidence": {
+                    "by_region": lists,
+                    "by_model": models,
+                    "in_the_baseline": {"edge~primary": 1.0, "primary~standby": 0.938},
+                },
             },
             "lateness_p99_ms": {"value": 1.7, "unit": "ms", "evidence": {"probes": 4080, "longest_ms": 22.4}},
             "stale_events": {"value": 4, "unit": "events", "evidence": {}},

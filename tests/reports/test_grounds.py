@@ -71,7 +71,8 @@ def test_raw_stands_beside_corrected_and_lateness_is_said(passed: Path) -> None:
 
 def test_list_overlap_is_shown_by_region(passed: Path) -> None:
     page = text((passed / "report.html").read_text())
-    assert "During the fault 0.951 0.991 0.934" in page
+    assert "By primary By standby By model 0ld1c22b7de1 By model 3f9a1c22b7de" in page
+    assert "During the fault 0.951 0.991 0.934 0.934 0.991" in page
     assert "primary with standby 0.938" in page
 
 
