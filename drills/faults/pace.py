@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from http import HTTPStatus
-
-import aiohttp
+from typing import Any
 
 from drills.targets.base import NODE_HEADER, Target
 
@@ -25,13 +24,17 @@ def pace(target: Target, node: str) -> int:
 
 
 async def _pace(ops_url: str, node: str) -> int:
+    import aiohttp  # noqa: PLC0415 - slow to import, and every fault's process imports this module
+
     async with aiohttp.ClientSession(headers={NODE_HEADER: node}) as session:
         ends = time.monotonic() + SECONDS
         return sum(await asyncio.gather(*(_ask_until(ends, session, ops_url, n) for n in range(AT_ONCE))))
 
 
-async def _ask_until(ends: float, session: aiohttp.ClientSession, ops_url: str, n: int) -> int:
+async def _ask_until(ends: float, session: Any, ops_url: str, n: int) -> int:
     """Ask again and again; an answer that comes too late does not count."""
+    import aiohttp  # noqa: PLC0415 - the same
+
     answered, body = 0, {"user": f"recdr-look-{n}", "k": LOOK_K}
     while (left_s := ends - time.monotonic()) > 0:
         limit = aiohttp.ClientTimeout(total=left_s)

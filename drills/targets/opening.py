@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from drills.errors import UsageError
+from drills.errors import HostError, UsageError
 from drills.faults import FAULTS
 from drills.spec import Drill
 from drills.spec.model import FaultUse
@@ -44,7 +44,7 @@ def check_drill(drill: Drill, wanted: Wanted) -> None:
 
 
 def check_abilities(drill: Drill) -> None:
-    """Raise UsageError if a fault of the drill needs an ability that its target lacks, in general or on this host."""
+    """Raise UsageError if a fault of the drill needs an ability that its target lacks, HostError if this host does."""
     kind = KINDS[drill.target]
     for use in (use for uses in drill.injections for use in uses):
         for need in needs_of(use):
@@ -55,7 +55,7 @@ def check_abilities(drill: Drill) -> None:
                     f"{kind.kind} target is not (it lacks {', '.join(missing)}). {_ALTERNATIVE}"
                 )
             if why := kind.lacks(need):
-                raise UsageError(f"{drill.path}:{use.line}: the fault {use.name} cannot be injected here: {why}")
+                raise HostError(f"{drill.path}:{use.line}: the fault {use.name} cannot be injected here: {why}")
 
 
 def needs_of(use: FaultUse) -> tuple[type, ...]:

@@ -15,7 +15,7 @@ from drills import spec
 from drills.engine import Options
 from drills.planning import plan
 from drills.planning.hidden import command
-from drills.targets.local.standing import gpu_present
+from drills.targets.local.doctor import gpu_present
 from tests.external.services import RECDR, drill_for
 from tests.processes import commands_with
 

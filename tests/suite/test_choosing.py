@@ -14,7 +14,7 @@ from drills.engine import Options
 from drills.errors import HostError, UsageError
 from drills.spec import Drill
 from drills.targets.local import doctor
-from drills.targets.local.standing import gpu_present
+from drills.targets.local.doctor import gpu_present
 from tests.external.services import drill_for
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drills import spec
-from drills.errors import TargetError, UsageError
+from drills.errors import HostError, TargetError
 from drills.faults.base import wait_for
 from drills.faults.looks import ask_node, nodes_ready
 from drills.targets.local import doctor
@@ -99,7 +99,7 @@ def test_a_layer_that_needs_a_gpu_is_refused_without_one(layer: str, monkeypatch
     (uses,) = drill.injections
     asking = replace(drill, injections=([replace(use, arguments={**use.arguments, "layer": layer}) for use in uses],))
     monkeypatch.setattr(doctor, "gpu_present", lambda: False)
-    with pytest.raises(UsageError, match=r"gpu-loss.yaml:\d+: the fault gpu_loss cannot .* no /dev/nvidia0"):
+    with pytest.raises(HostError, match=r"gpu-loss.yaml:\d+: the fault gpu_loss cannot .* no /dev/nvidia0"):
         check_abilities(asking)
     monkeypatch.setattr(doctor, "gpu_present", lambda: True)
     check_abilities(asking)

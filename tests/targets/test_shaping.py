@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyroute2.netlink.rtnl.tcmsg import sched_htb, sched_netem, tcmsg
 
-from drills.errors import UsageError
+from drills.errors import HostError
 from drills.faults.link import Link
 from drills.spec import load
 from drills.targets import opening
@@ -83,7 +83,7 @@ def test_where_the_kernel_cannot_a_drill_is_refused_before_anything_is_deployed(
 ) -> None:
     monkeypatch.setattr(doctor, "missing", without_netem)  # so that this holds on kernels of either kind
     with pytest.raises(
-        UsageError, match=r"slow-link\.yaml:\d+: the fault link .* no netem. To allow it: load sch_netem"
+        HostError, match=r"slow-link\.yaml:\d+: the fault link .* no netem. To allow it: load sch_netem"
     ):
         opening.check_abilities(load(NETEM))
     monkeypatch.setattr(doctor, "missing", lambda _: None)

@@ -75,14 +75,19 @@ _NAMES: dict[type, str] = {
 }
 
 
-@cache
 def missing(need: type) -> str | None:
-    """Why a lab on this host cannot have the ability ``need``, with the remedy; None where it can. Tried once."""
+    """Why a lab on this host cannot have the ability ``need``, with the remedy; None where it can."""
     if need is RealGpu and not gpu_present():
         return (
             "its layer is about a real GPU, and this machine shows none (there is no /dev/nvidia0). Write layer: "
             "simulated, or layer: auto for what the machine allows; containers need --gpus all"
         )
+    return _missing_in_kernel(need)
+
+
+@cache
+def _missing_in_kernel(need: type) -> str | None:
+    """The same for what the kernel must have; it is tried once."""
     if need not in _SHAPING or not namespaces().ok:  # without namespaces there is no lab: that is said elsewhere
         return None
     what, remedy = _SHAPING[need]

@@ -13,62 +13,33 @@ import secrets
 import selectors
 import signal
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 from drills.processes import die_with_parent
 from drills.recording.record import EventWriter
 from drills.targets.base import EDGE, REGIONS
 from drills.targets.local import accelerators, artifacts, control, director, namespaces, services
+from drills.targets.local.household import Household
 from drills.targets.local.lease import Lease
 from drills.targets.local.network import Network
 from drills.targets.local.nodes import Nodes
 from drills.targets.local.plan import MASTER_NAME, SENTINEL_PORT
-from drills.targets.local.services import Service, Settings
-from drills.targets.local.sightings import READERS
+from drills.targets.local.services import Settings
 from drills.targets.local.stores import Stores
 from drills.targets.local.wan import Wan
 
-REACHABLE_S = 0.3
 TURN_S = 0.1
 
 
 @dataclass
-class Running:
-    """A process of the lab and where its output goes."""
-
-    service: Service
-    process: subprocess.Popen[bytes]
-    log: BinaryIO
-    rest: bytes = b""
-    ending: bool = False
-
-
-@dataclass
-class Tool:
-    """A helper process that runs once; ``code`` is None while it runs."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-    code: int | None = None
-
-
-@dataclass
-class Lab:
+class Lab(Household):
     """Everything PID 1 knows. Requests are handled one after another; none waits for another process."""
 
-    settings: Settings
-    network: Network
-    events: EventWriter
-    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    running: dict[str, Running] = field(default_factory=dict)
-    tools: dict[str, Tool] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     wanted: list[str] = field(default_factory=list)
     broken: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -76,37 +47,12 @@ class Lab:
     unhealed: dict[str, str] = field(default_factory=dict)
     """What the last ``heal`` could not undo, and why."""
     lease: Lease = field(default_factory=Lease)
-    hidden: dict[str, tuple[str, ...]] = field(default_factory=dict)
     artifacts: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
-    listener: socket.socket | None = None
     wan: Wan = field(init=False)
 
     def __post_init__(self) -> None:
         self.nodes, self.stores, self.wan = Nodes(self), Stores(self), Wan(self)
-
-    def start(self, service: Service) -> None:
-        """Start a process in its host's network; one that runs is left alone, one told to end is ended first."""
-        if running := self.running.get(service.name):
-            if not running.ending:
-                return
-            self.kill(service.name, signal.SIGKILL)
-        network, hidden = self.network.namespace(service.host), self.hidden.get(service.name, ())
-        process = self.spawn(service.argv, network, service.fds, subprocess.PIPE, hidden)
-        log = (self.settings.logs / f"{service.name.replace('/', '-')}.log").open("ab", buffering=0)
-        self.running[service.name] = Running(service, process, log)
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
-        self.selector.register(process.stdout, selectors.EVENT_READ, lambda: self._read(service.name))
-
-    def kill(self, name: str, number: int) -> None:
-        """Signal a process; one that does not run is left alone. After SIGKILL it is gone when this returns."""
-        if running := self.running.get(name):
-            running.process.send_signal(number)
-            running.ending = running.ending or number not in (signal.SIGSTOP, signal.SIGCONT)
-            if number == signal.SIGKILL:
-                running.process.wait()
-                self._ended(name)
 
     def breaks(self, what: str, undo: Callable[[], None]) -> None:
         """Remember how to undo what is about to be broken, so that ``heal`` can; the first way is kept.
@@ -176,19 +122,6 @@ class Lab:
             raise RuntimeError(f"{node} refused {path}: {content.decode(errors='replace')}")
         return {"node": node}
 
-    def run_tool(self, name: str, argv: list[str]) -> None:
-        """Run ``python -m argv`` at the router, from where every host can be reached."""
-        output = self.settings.logs / f"{name}.log"
-        with output.open("ab") as log:
-            process = self.spawn((sys.executable, "-P", "-m", *argv), None, (), log)
-        self.tools[name] = Tool(process, output)
-
-    def tool(self, name: str) -> dict[str, Any]:
-        """Whether a tool still runs, how it ended, and its last words."""
-        tool = self.tools[name]
-        tool.code = tool.process.poll()  # asked for often, so a tool that ended is not a zombie for long
-        return {"code": tool.code, "output": tool.output.read_text(errors="replace")[-2000:]}
-
     def status(self) -> dict[str, Any]:
         """What runs, what is cut, what is lost."""
         return {
@@ -237,8 +170,7 @@ class Lab:
         """Heal everything if whoever may break things has not been heard from in time; end a lab that is forgotten."""
         if lapsed := self.lease.runs_out():
             done = self.heal()
-            with contextlib.suppress(OSError):  # a full disk
-                self.events.write("guard.lease_expired", **lapsed, **done)
+            self.note("guard.lease_expired", **lapsed, **done)
         if self.settings.ephemeral and self.lease.forgotten():
             self.stopped = True
 
@@ -250,41 +182,10 @@ class Lab:
         while not self.stopped:
             for key, _ in self.selector.select(timeout=TURN_S):
                 key.data()
-            self._reap()
+            self.reap()
             for turn in self.turns:
                 turn()
             self.check_lease()
-
-    def reachable(self, source: str, destination: str) -> bool:
-        """Whether a TCP connection from ``source`` to ``destination`` opens within 0.3 s."""
-        with self.network.dial(source, destination) as dial:
-            return self.connected(dial, time.monotonic() + REACHABLE_S)
-
-    def connected(self, dial: socket.socket, deadline: float) -> bool:
-        """Whether a socket that is connecting got through by ``deadline``."""
-        return self.becomes(selectors.EVENT_WRITE, dial, deadline) and _has_peer(dial)
-
-    def becomes(self, event: int, dial: socket.socket, deadline: float) -> bool:
-        """Whether a socket became readable or writable by ``deadline``.
-
-        Logs are read meanwhile: a line that waits gets a later time, and a drill asks this just while things happen.
-        """
-        self.selector.register(dial, event)
-        try:
-            return self._became(dial, deadline)
-        finally:
-            self.selector.unregister(dial)
-
-    def _became(self, dial: socket.socket, deadline: float) -> bool:
-        while (left := deadline - time.monotonic()) > 0:
-            waiting = [key for key, _ in self.selector.select(timeout=left) if key.fileobj is not self.listener]
-            if any(key.fileobj is dial for key in waiting):
-                return True
-            for key in waiting:
-                key.data()
-            if not waiting:  # only the next caller, who has to wait
-                time.sleep(min(left, 0.005))
-        return False
 
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
@@ -336,93 +237,11 @@ class Lab:
     def _stop(self) -> None:
         self.stopped = True
 
-    def spawn(
-        self,
-        argv: tuple[str, ...],
-        network: int | None,
-        fds: tuple[int, ...],
-        output: Any,
-        hidden: tuple[str, ...] = (),
-    ) -> subprocess.Popen[bytes]:
-        def enter() -> None:
-            if network is not None:
-                namespaces.enter_network(network)
-            if hidden:
-                namespaces.hide(hidden)
-
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "HOME": "/tmp"}  # noqa: S108
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=fds,
-            preexec_fn=enter,  # noqa: PLW1509 - PID 1 has one thread, and setns has no other place
-            start_new_session=True,
-            cwd=self.settings.run,
-            env=environment,
-        )
-
     def _master(self) -> str:
         """The region whose store the witness calls the master; the primary where the witness cannot be asked."""
         address = _ask_sentinel(self.settings.plan.sentinels()[EDGE])
         plan = self.settings.plan
         return next((r for r in REGIONS if plan.host(plan.store(r)).address == address), "primary")
-
-    def _read(self, name: str) -> None:
-        running = self.running.get(name)
-        if running is None or running.process.stdout is None:
-            return
-        try:
-            chunk = os.read(running.process.stdout.fileno(), 65536)
-        except BlockingIOError:  # read already, while a connection was tried
-            return
-        if not chunk:
-            with contextlib.suppress(KeyError):
-                self.selector.unregister(running.process.stdout)
-            return
-        now = time.monotonic_ns()
-        running.log.write(chunk)
-        *lines, running.rest = (running.rest + chunk).split(b"\n")
-        if reader := READERS.get(running.service.kind):
-            for line in lines:
-                if seen := reader(name, line.decode(errors="replace")):
-                    self.events.write(seen[0], t=now, **seen[1])
-
-    def _reap(self) -> None:
-        """Notice processes that ended; orphans of theirs end up here too and must not stay as zombies."""
-        for name in [n for n, r in self.running.items() if r.process.poll() is not None]:
-            self._ended(name)
-        known = {t.process.pid for t in self.tools.values()}
-        with contextlib.suppress(ChildProcessError):
-            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if ended.si_pid in known:
-                    break
-                os.waitpid(ended.si_pid, 0)
-
-    def _ended(self, name: str) -> None:
-        running = self.running.pop(name)
-        self._drain(running)
-        running.log.close()
-        self.events.write("process.ended", process=name, code=running.process.returncode)
-
-    def _drain(self, running: Running) -> None:
-        """Read what the process still said, then forget its pipe."""
-        assert running.process.stdout is not None
-        with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(running.process.stdout.fileno(), 65536):
-                running.log.write(chunk)
-        with contextlib.suppress(KeyError):
-            self.selector.unregister(running.process.stdout)
-        running.process.stdout.close()
-
-
-def _has_peer(dial: socket.socket) -> bool:
-    try:
-        dial.getpeername()
-    except OSError:  # refused, or no way there
-        return False
-    return True
 
 
 def _ask_sentinel(address: str) -> str:
