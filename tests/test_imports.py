@@ -83,7 +83,7 @@ def test_only_the_local_target_knows_namespaces() -> None:
     assert all(name.startswith("drills/targets/local/") for name in knowing)
 
 
-@pytest.mark.parametrize("module", ["recsvc.server", "drills.targets.local.lab", "drills.cli"])
+@pytest.mark.parametrize("module", ["recsvc.server", "drills.targets.local.lab", "drills.cli.app"])
 def test_serving_and_the_command_line_never_import_torch(module: str) -> None:
     script = f"import sys, {module}; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
