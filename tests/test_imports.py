@@ -91,7 +91,7 @@ def test_only_the_local_target_knows_namespaces() -> None:
     [
         ("recsvc.server", ["torch"]),
         ("drills.targets.local.lab", ["torch", "numpy", "pyarrow"]),
-        ("drills.cli", ["torch", "bokeh", "pyroute2"]),
+        ("drills.cli.app", ["torch", "bokeh", "pyroute2"]),
         ("drills.faults", ["torch", "bokeh", "pyroute2", "aiohttp", "numpy"]),
     ],
 )

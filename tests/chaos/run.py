@@ -91,6 +91,7 @@ def perform(case: Case, place: Place) -> Result:
             main.wait()
         result.code, result.seconds = main.returncode, time.monotonic() - begin
         result.left += scene.left(LEASE_S + MARGIN_S)
+        scene.close()
         result.left += _wrong(result, (folder / "said.log").read_text())
     return result
 
@@ -118,8 +119,8 @@ def _hit(case: Case, scene: Scene, main: subprocess.Popen[bytes]) -> str:
             time.sleep(case.pause_s)
         with contextlib.suppress(ProcessLookupError):
             os.kill(found[name], step)
-    deadly = signal.SIGKILL in case.signals or (signal.SIGTERM in case.signals and name in ("launcher", "pid_one"))
-    scene.ended = deadly and name in ("launcher", "pid_one")
+    deadly = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT}
+    scene.ended = name in ("launcher", "pid_one") and not deadly.isdisjoint(case.signals)
     return name
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -71,7 +72,9 @@ class Scene:
     standing: LocalTarget | None = None
     control: str = ""
     namespace: str = ""
-    ended: bool = field(default=False)
+    held: int = -1
+    """A descriptor of that namespace: with it in hand, no other lab's is called the same."""
+    ended: bool = False
     """The case killed the lab that was up: it must be gone, all of it."""
 
     @property
@@ -84,6 +87,11 @@ class Scene:
         if pid_one and (self.lab / "target.json").exists():
             self.control = str(json.loads((self.lab / "target.json").read_text())["control"])
             self.namespace = str(Path(f"/proc/{pid_one}/ns/pid").readlink())
+            self.held = os.open(f"/proc/{pid_one}/ns/pid", os.O_RDONLY)
+
+    def close(self) -> None:
+        if self.held >= 0:
+            os.close(self.held)
 
     def left(self, seconds: float) -> list[str]:
         """What is still there, or still broken, after at most ``seconds``; nothing if all is well."""

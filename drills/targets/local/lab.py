@@ -270,7 +270,8 @@ def main() -> NoReturn:
         _be_pid_one(settings)
     for fd in (settings.edge_fd, settings.ops_fd, settings.control_fd, settings.deployer_fd):
         os.close(fd)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os.kill(child, signal.SIGKILL))
     _, status = os.waitpid(child, 0)
     sys.exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
@@ -278,7 +279,8 @@ def main() -> NoReturn:
 def _be_pid_one(settings: Settings) -> NoReturn:
     """Set everything up and serve; never returns."""
     die_with_parent()
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
     namespaces.private_mounts()
     namespaces.mount("proc", Path("/proc"))
     namespaces.mount("tmpfs", settings.run, "size=2g,mode=700")
