@@ -92,11 +92,11 @@ def test_a_fault_without_effect_is_unknown_even_if_an_objective_is_violated() ->
         ),
         (
             without(usual_events(), "heal.confirmed"),
-            "It was not confirmed that the fault region_loss (region: primary) was healed.",
+            "It was not confirmed that the fault region_loss (region: primary) was healed: nobody looked.",
         ),
         (
-            [*without(usual_events(), "heal.confirmed"), told("heal.confirmed", 21, confirmed=False)],
-            "It was not confirmed that the fault region_loss (region: primary) was healed.",
+            [*without(usual_events(), "heal.confirmed"), told("heal.confirmed", 21, confirmed=False, evidence="dark.")],
+            "It was not confirmed that the fault region_loss (region: primary) was healed: dark.",
         ),
         (
             [*usual_events(), event("abort", 25, reason="availability below 0.2")],
@@ -121,8 +121,13 @@ def test_no_probes_is_unknown() -> None:
     assert "No probe was recorded, so nothing is known about what clients saw." in judged.reasons
 
 
-def test_a_certain_violation_outlives_an_unconfirmed_heal_and_an_abort() -> None:
-    assert verdict(dark(2, events=without(usual_events(), "heal.confirmed"))).outcome is Outcome.FAIL
+def test_an_unconfirmed_heal_is_unknown_even_if_an_objective_is_violated() -> None:
+    judged = verdict(dark(2, events=without(usual_events(), "heal.confirmed")))
+    assert (judged.outcome, judged.exit_code) == (Outcome.UNKNOWN, 3)
+    assert judged.reasons[0].startswith("It was not confirmed that the fault region_loss (region: primary) was healed")
+
+
+def test_a_certain_violation_outlives_an_abort() -> None:
     aborted = [*usual_events(), event("abort", 25, reason="took too long")]
     assert verdict(dark(2, events=aborted)).outcome is Outcome.FAIL
 

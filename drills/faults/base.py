@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from drills.errors import TargetError
 from drills.faults import alone
 from drills.targets.registry import attach
 from drills.undo import UndoLog
@@ -109,6 +110,9 @@ def inject(fault: Fault) -> dict[str, Any]:
     """Break something on the current target, with durable intent first and evidence afterwards."""
     target, undo = attach(), UndoLog.current()
     noted = fault.look_first(target) if isinstance(fault, LooksFirst) else []
+    if (before := fault.took_effect(target)).observed:
+        why = "its effect is there before it is injected, so nobody could tell it from what was so before"
+        raise TargetError(f"the fault {fault.name} is not injected: {why} ({before.text})")
     alone.hold(target)
     undo.intend(fault.name, arguments(fault), noted)
     begin = time.monotonic_ns()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from drills.measures.memo import remembered
+from drills.measures.uses import uses
 from drills.recording.record import Event
 from drills.recording.timeline import Flags, Ints, Requests, Timeline
 
@@ -160,19 +160,10 @@ def _marked_down(event: Event) -> bool:
 
 
 def _healed(events: list[Event]) -> int | None:
-    """When the last of the injected faults was first healed; rollbacks that heal again change nothing."""
-    heals = sorted((e for e in events if e.kind == "fault.healed"), key=_acknowledged)
-    acknowledged = []
-    for injected in (e for e in events if e.kind == "fault.injected"):
-        same = (e for e in heals if e.t >= injected.t and fault_key(e) == fault_key(injected))
-        acknowledged.append(next((_acknowledged(e) for e in same), None))
-    known = [t for t in acknowledged if t is not None]
-    return max(known) if known and len(known) == len(acknowledged) else None
-
-
-def fault_key(event: Event) -> str:
-    """What tells one fault of a trial from another: its name with its arguments."""
-    return json.dumps([event.data.get("fault"), event.data.get("arguments")], sort_keys=True, default=str)
+    """When the last of the injected faults was healed, and seen to be; heals that came after that change nothing."""
+    heals = [use.healed for use in uses(events)]
+    known = [_acknowledged(heal) for heal in heals if heal is not None]
+    return max(known) if known and len(known) == len(heals) else None
 
 
 def _acknowledged(event: Event) -> int:

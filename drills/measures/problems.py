@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from drills.measures.frozen import frozen
 from drills.measures.model import Settings
-from drills.measures.phases import fault_key
 from drills.measures.schedule import PROBER_STREAMS
+from drills.measures.uses import Use, fault_key, uses
 from drills.naming import shown
 from drills.recording.record import Event
 from drills.recording.timeline import Timeline
@@ -35,30 +35,25 @@ def of_trial(timeline: Timeline, settings: Settings | None = None) -> Problems:
     cut, settings = tuple(_cut_short(events)), settings or Settings()
     return Problems(
         invalid=tuple(dict.fromkeys(_invalid(events, timeline))),
-        doubts=tuple(dict.fromkeys((*cut, *_unhealed(events), *_unsteady(events), *frozen(timeline, settings)))),
+        doubts=tuple(dict.fromkeys((*cut, *_unsteady(events), *frozen(timeline, settings)))),
         cut_short=bool(cut),
     )
 
 
 def faults(timeline: Timeline) -> list[dict[str, object]]:
     """Each injected fault with what was seen of it, in order of injection."""
-    events = _of_the_trial(timeline)
-    found: list[dict[str, object]] = []
-    for injected in _of_kind(events, "fault.injected"):
-        effect = _follow_up(events, injected, "fault.effect")
-        confirmed = _follow_up(events, injected, "heal.confirmed")
-        found.append(
-            {
-                "fault": injected.data.get("fault"),
-                "arguments": injected.data.get("arguments", {}),
-                "fidelity": injected.data.get("fidelity"),
-                "effect_observed": bool(effect and effect.data.get("observed") is True),
-                "effect": effect.data.get("evidence") if effect else None,
-                "heal_confirmed": bool(confirmed and confirmed.data.get("confirmed") is True),
-                "heal": confirmed.data.get("evidence") if confirmed else None,
-            }
-        )
-    return found
+    return [
+        {
+            "fault": use.injected.data.get("fault"),
+            "arguments": use.injected.data.get("arguments", {}),
+            "fidelity": use.injected.data.get("fidelity"),
+            "effect_observed": use.effect_observed,
+            "effect": use.effect.data.get("evidence") if use.effect else None,
+            "heal_confirmed": use.heal_confirmed,
+            "heal": use.confirmed.data.get("evidence") if use.confirmed else None,
+        }
+        for use in uses(_of_the_trial(timeline))
+    ]
 
 
 def stops(events: Iterable[Event]) -> Iterator[str]:
@@ -83,20 +78,20 @@ def _of_the_trial(timeline: Timeline) -> list[Event]:
 
 
 def _invalid(events: list[Event], timeline: Timeline) -> Iterator[str]:
-    injected = _of_kind(events, "fault.injected")
+    used = uses(events)
     for intent in _of_kind(events, "fault.intent"):
         if _follow_up(events, intent, "fault.injected") is None:
             yield f"The fault {_named(intent)} was about to be injected, but never reported to be in force."
-    if not injected:
+    if not used:
         yield "No fault was injected, so the drill's question was not asked."
-    yield from _not_as_planned(events, len(injected))
-    for fault in injected:
-        effect = _follow_up(events, fault, "fault.effect")
-        if effect is None:
-            yield f"Nobody looked whether the fault {_named(fault)} took effect."
-        elif effect.data.get("observed") is not True:
-            seen = str(effect.data.get("evidence") or "nothing was seen of it").rstrip(".")
-            yield f"The fault {_named(fault)} was injected but had no observable effect: {seen}."
+    yield from _not_as_planned(events, len(used))
+    for use in used:
+        if use.effect is None:
+            yield f"Nobody looked whether the fault {_named(use.injected)} took effect."
+        elif not use.effect_observed:
+            seen = str(use.effect.data.get("evidence") or "nothing was seen of it").rstrip(".")
+            yield f"The fault {_named(use.injected)} was injected but had no observable effect: {seen}."
+    yield from _unhealed(used)
     if not timeline.requests.stream.equals(*PROBER_STREAMS).any():
         yield "No probe was recorded, so nothing is known about what clients saw."
 
@@ -114,11 +109,11 @@ def _not_as_planned(events: list[Event], injected: int) -> Iterator[str]:
             yield "The steady state was not met before the fault: something was wrong already."
 
 
-def _unhealed(events: list[Event]) -> Iterator[str]:
-    for fault in _of_kind(events, "fault.injected"):
-        confirmed = _follow_up(events, fault, "heal.confirmed", accept=lambda e: e.data.get("confirmed") is True)
-        if confirmed is None:
-            yield f"It was not confirmed that the fault {_named(fault)} was healed."
+def _unhealed(used: list[Use]) -> Iterator[str]:
+    for use in used:
+        if not use.heal_confirmed:
+            seen = str(use.confirmed.data.get("evidence") or "") if use.confirmed else "nobody looked"
+            yield f"It was not confirmed that the fault {_named(use.injected)} was healed: {seen}".rstrip(".: ") + "."
 
 
 def _unsteady(events: list[Event]) -> Iterator[str]:
@@ -133,14 +128,10 @@ def _cut_short(events: list[Event]) -> Iterator[str]:
         yield "The trial has no end on record: recdr was stopped in the middle of it."
 
 
-def _follow_up(
-    events: Iterable[Event], first: Event, kind: str, accept: Callable[[Event], bool] = lambda _: True
-) -> Event | None:
+def _follow_up(events: Iterable[Event], first: Event, kind: str) -> Event | None:
     """The first event of ``kind`` about the same fault at or after ``first``; None where there is none."""
-    return next(
-        (e for e in events if e.kind == kind and e.t >= first.t and fault_key(e) == fault_key(first) and accept(e)),
-        None,
-    )
+    same = (e for e in events if e.kind == kind and e.t >= first.t and fault_key(e) == fault_key(first))
+    return next(same, None)
 
 
 def _of_kind(events: Iterable[Event], kind: str) -> list[Event]:

@@ -251,6 +251,17 @@ class Unmoved(Honest):
         """Nothing."""
 
 
+class Learns(Honest):
+    """The fault reaches it only once."""
+
+    losses = 0
+
+    def lose(self) -> None:
+        self.losses += 1
+        if self.losses == 1:
+            super().lose()
+
+
 class ActiveActive(Honest):
     """Both regions answer at any time, one much more rarely than the other, and the fault does not reach it."""
 

@@ -61,7 +61,7 @@ def drill_for(port: int, name: str) -> dict[str, Any]:
     return {
         "title": f"{name} survives the loss of its primary",
         "description": "The primary is lost for a while.",
-        "method": [_step("inject", fault, 3), _step("heal", fault, 0.5)],
+        "method": [step("inject", fault, 3), step("heal", fault, 0.5)],
         "extensions": [
             {
                 "name": "recdr",
@@ -103,7 +103,7 @@ def drill_for(port: int, name: str) -> dict[str, Any]:
     }
 
 
-def _step(func: str, arguments: dict[str, Any], pause_s: float) -> dict[str, Any]:
+def step(func: str, arguments: dict[str, Any], pause_s: float) -> dict[str, Any]:
     provider = {"type": "python", "module": "drills.faults.custom", "func": func, "arguments": copy.deepcopy(arguments)}
     return {"type": "action", "name": f"{func}-loss", "provider": provider, "pauses": {"after": pause_s}}
 

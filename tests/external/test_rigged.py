@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pyarrow import parquet
 from drills.recording.record import read_events
 from tests.external.conftest import Change, Drilled
 from tests.external.rigged import NOTICED_S, RIGS
-from tests.external.services import Told
+from tests.external.services import Told, step
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +38,8 @@ def with_one_door(drill: dict[str, Any], port: int) -> None:
 
 
 def without_check(drill: dict[str, Any], port: int) -> None:
-    for step in drill["method"]:
-        del step["provider"]["arguments"]["check"]
+    for one in drill["method"]:
+        del one["provider"]["arguments"]["check"]
 
 
 def without_check_of_availability(drill: dict[str, Any], port: int) -> None:
@@ -76,6 +77,25 @@ def in_other_ways(drill: dict[str, Any], port: int) -> None:
     by_methods_that_may_be_repeated(drill, port)
     read_back_by_id(drill, port)
     without_check(drill, port)
+
+
+def with_a_second_fault_that_does_nothing(drill: dict[str, Any], port: int) -> None:
+    nothing = {"command": ["true"]}
+    fault = {"inject": nothing, "heal": nothing, "check": {"command": ["false"]}, "what": "nothing at all"}
+    drill["method"].insert(1, step("inject", fault, 0.5) | {"name": "break-nothing"})
+
+
+def with_two_trials(drill: dict[str, Any], port: int) -> None:
+    _recdr(drill)["trials"] = 2
+
+
+def with_the_same_fault_again(drill: dict[str, Any], port: int) -> None:
+    drill["method"].insert(1, copy.deepcopy(drill["method"][0]) | {"name": "lose-it-again"})
+    drill["method"][0]["pauses"]["after"] = 0.5
+
+
+def without_heal(drill: dict[str, Any], port: int) -> None:
+    del drill["method"][1]
 
 
 @dataclass(frozen=True)
@@ -168,6 +188,24 @@ def nothing_came_twice(told: Told) -> None:
 READS = {"rto_read_s": "FAIL"}
 NEITHER = {**READS, "rto_write_s": "FAIL"}
 DOWN = {**NEITHER, "availability": "FAIL"}
+
+
+def only_one_of_them(told: Told) -> None:
+    seen = {fault["arguments"]["what"]: fault["effect_observed"] for fault in told.verdict["trials"][0]["faults"]}
+    assert seen == {"the primary is lost": True, "nothing at all": False}
+
+
+def not_the_first(told: Told) -> None:
+    assert [trial["outcome"] for trial in told.verdict["trials"]] == ["PASS", "UNKNOWN"]
+    assert [trial["faults"][0]["heal_confirmed"] for trial in told.verdict["trials"]] == [True, True]
+
+
+def healed_by_recdr(told: Told) -> None:
+    (fault,) = told.verdict["trials"][0]["faults"]
+    assert fault["heal_confirmed"], fault
+    assert told.verdict["trials"][0]["phases"]["healed"] > 2.5
+
+
 UNREAD = {"rpo_events": "UNKNOWN", "duplicated_events": "UNKNOWN"}
 LISTS = {"overlap_at_20": "FAIL"}
 LOST = {"rpo_events": "FAIL"}
@@ -206,6 +244,25 @@ CASES = [
     Case("Rotates", "UNKNOWN", {}, "the same items, in 3 different orders", change=without_lists),
     Case("NoWrite", "PASS", {}, "All 3 objectives were met", "Honest", without_write, no_write_is_measured),
     Case("Unmoved", "UNKNOWN", {}, "no observable effect"),
+    Case(
+        "OneOfTwo",
+        "UNKNOWN",
+        {},
+        "The fault custom (nothing at all) was injected but had no observable effect",
+        "Honest",
+        with_a_second_fault_that_does_nothing,
+        only_one_of_them,
+    ),
+    Case(
+        "Learns",
+        "UNKNOWN",
+        {},
+        "Trial 2: The fault custom (the primary is lost) was injected but had no observable effect",
+        change=with_two_trials,
+        also=not_the_first,
+    ),
+    Case("Again", "UNKNOWN", {}, "lose-it-again failed", "Honest", with_the_same_fault_again),
+    Case("HealedAtTheEnd", "PASS", {}, "All 6 objectives were met", "Honest", without_heal, healed_by_recdr),
     Case("ActiveActive", "UNKNOWN", {}, "no observable effect", change=without_check),
     Case("Flaky", "UNKNOWN", {}, "no observable effect", change=without_check_of_availability),
     Case(
