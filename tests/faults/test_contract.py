@@ -187,7 +187,7 @@ def test_a_fresh_process_heals_what_broke_off_half_way_and_heals_twice(
         effect = effect_of(fault, lab)
         assert effect.observed == (fault.name != "noop"), effect.text
     finally:
-        script = f"from drills.faults.{fault.name} import heal; heal(**{arguments(fault)!r})"
+        script = f"from {type(fault).__module__} import heal; heal(**{arguments(fault)!r})"
         ran = subprocess.run([sys.executable, "-c", script], check=False, timeout=60, stderr=subprocess.PIPE, text=True)
     assert ran.returncode == 0, ran.stderr
     assert_unbroken(fault, lab)
