@@ -93,7 +93,7 @@ def test_its_blast_radius_names_places_that_there_are(case: Case) -> None:
 
 
 @pytest.fixture(params=CASES, ids=named)
-def fault(request: pytest.FixtureRequest) -> Fault:
+def fault(request: pytest.FixtureRequest) -> Iterator[Fault]:
     """The fault of a case; skipped where this kernel cannot do it, and with a load running where it needs one."""
     name, given, *skipped = request.param
     for why in (*skipped, *(LocalTarget.lacks(need) for need in needs_with(name, given))):
@@ -102,7 +102,11 @@ def fault(request: pytest.FixtureRequest) -> Fault:
     request.getfixturevalue("current")
     if getattr(FAULTS[name], "needs_load", False):
         request.getfixturevalue("load")
-    return FAULTS[name](**given)
+    made = FAULTS[name](**given)
+    yield made
+    lab = request.getfixturevalue("lab")
+    if not made.healed(lab).observed:  # one that breaks the contract shall not take the next one with it
+        lab.reset()
 
 
 @pytest.fixture
