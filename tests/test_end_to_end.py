@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 RECDR = str(Path(sys.executable).with_name("recdr"))
 Recdr = Callable[..., subprocess.CompletedProcess[str]]
+TWO_EACH = {"primary": {"nodes": 2}, "standby": {"nodes": 2}}
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def standing(environment: dict[str, str]) -> Iterator[dict[str, Any]]:
 
 
 def test_a_fault_without_effect_is_unknown(standing: dict[str, Any], recdr: Recdr, tmp_path: Path) -> None:
-    answer = recdr("drill", "run", str(quick("noop.yaml", tmp_path / "noop.yaml", (0.5, 0.5))))
+    answer = recdr("drill", "run", str(quick("noop.yaml", tmp_path / "noop.yaml", (0.5, 0.5), topology=TWO_EACH)))
     assert answer.returncode == 3, told(answer)
     assert "noop" in answer.stderr
 

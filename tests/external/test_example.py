@@ -61,6 +61,7 @@ def test_without_the_runbook_writes_stay_away(shop: tuple[dict[str, Any], dict[s
     drill, environment = shop
     drill["method"] = [step for step in drill["method"] if step["name"] != "promote-the-standby"]
     drill["method"][0]["pauses"] = {"after": 6}
+    drill["extensions"][0] |= {"settle_s": 1, "tail_s": 2}
     told = run_drill(drill, tmp_path, environment)
     assert told.outcome == "FAIL", told.reasons
     assert told.judged()["rto_write_s"] == "FAIL"
