@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -22,6 +22,7 @@ from drills.surge import Load
 from drills.undo import RUN_VARIABLE, TRIAL_VARIABLE
 
 SEEN_S = 1.0
+SHORTEST_S = 3.0
 REACHED = 0.8
 """How much of the load's change must be on record to count as seen: users are random, and a closed loop lags."""
 
@@ -39,6 +40,13 @@ class LoadSurge:
     def __post_init__(self) -> None:
         for name in ("factor", "seconds"):  # 2 and 2.0 are the same surge, also in the undo log
             object.__setattr__(self, name, float(getattr(self, name)))
+
+    @classmethod
+    def trouble(cls, arguments: Mapping[str, Any]) -> str | None:
+        """What is wrong with the arguments together; None where nothing is."""
+        if 0 < arguments["seconds"] < SHORTEST_S:
+            return f"a surge of less than {SHORTEST_S:g} seconds would be over before anybody could see it"
+        return None
 
     def fidelity(self, target: Any) -> Fidelity:
         return Fidelity(
