@@ -40,6 +40,13 @@ def drill(session: nox.Session) -> None:
 
 
 @nox.session
+def nightly(session: nox.Session) -> None:
+    """Install recdr as a user would and run the drills tagged nightly as one suite; more options may follow --."""
+    session.install(".")
+    session.run("recdr", "drill", "run", "--tag", "nightly", *session.posargs)
+
+
+@nox.session
 def chaos(session: nox.Session) -> None:
     """Kill and stop recdr's own processes at random moments, sixty times (about half an hour), and see what is left."""
     session.install("-e", ".[tests]")

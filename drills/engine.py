@@ -6,6 +6,8 @@ import dataclasses
 import errno
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 from drills import baseline, calibration, experiment, judging, open_runs
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
-from drills.interruption import ignore_signals, interruptible
+from drills.interruption import held, ignore_signals, interruptible
 from drills.keeper import keeping
 from drills.recording import record, rundir
 from drills.recording.record import EventWriter, ReadBack
@@ -42,21 +44,58 @@ class Options:
     require_baseline: bool = False
     command: tuple[str, ...] = field(default=())
 
+    @property
+    def wanted(self) -> Wanted:
+        """What they say about the target."""
+        return Wanted(self.accelerator, self.ephemeral, self.port)
 
-def run(drill: Drill, options: Options, observer: Observer) -> RunDir:
+
+def run(drill: Drill, options: Options, observer: Observer, system: System | None = None) -> RunDir:
     """Run the drill and return its run directory with verdict and report in it.
 
-    Whatever it broke is healed before this returns or raises; an ephemeral lab is gone. Raises RecdrError: a run that
-    was refused leaves no directory, one that was interrupted or whose target failed leaves what was recorded, judged.
+    ``system``: what it runs on, open already and left open, as ``conduct`` says; without it one is opened for the
+    drill, and gone or unbroken afterwards. Raises RecdrError: a run that was refused leaves no directory, one that was
+    interrupted or whose target failed leaves what was recorded, judged.
     """
-    if options.trials is not None and options.trials < len(drill.variants):
-        raise UsageError(f"--trials {options.trials}: the drill has {len(drill.variants)} variants, or some never run")
-    run_dir = rundir.create(options.out or home() / "runs", drill.path.stem)
+    run_dir = create(drill, options)
+    conduct(run_dir, drill, options, observer, system)
+    return run_dir
+
+
+def create(drill: Drill, options: Options) -> RunDir:
+    """A fresh directory for a run of the drill; raises UsageError where the options do not fit the drill."""
+    check_trials(drill, options)
+    return rundir.create(options.out or home() / "runs", drill.path.stem)
+
+
+def check(drill: Drill, options: Options, log: Path) -> None:
+    """Raise UsageError or HostError if the drill cannot run here as asked; ``log`` takes Chaos Toolkit's words."""
+    check_trials(drill, options)
+    experiment.check(drill, log)
+    opening.check(drill, options.wanted)
+
+
+def conduct(
+    run_dir: RunDir,
+    drill: Drill,
+    options: Options,
+    observer: Observer,
+    system: System | None = None,
+    *,
+    checked: bool = False,
+) -> None:
+    """Run the drill in ``run_dir``, which ``create`` made; see ``run``. ``checked``: it went through ``check`` already.
+
+    Whoever gives a ``system`` has just deployed or reset it, and brings it back to where it was afterwards; the faults
+    of the drill are healed when this returns or raises, in any case.
+    """
     with open_runs.opened(run_dir):
-        return _run(run_dir, drill, options, observer)
+        _conduct(run_dir, drill, options, observer, given=system, checked=checked)
 
 
-def _run(run_dir: RunDir, drill: Drill, options: Options, observer: Observer) -> RunDir:
+def _conduct(
+    run_dir: RunDir, drill: Drill, options: Options, observer: Observer, *, given: System | None, checked: bool
+) -> None:
     run_dir.keep_room()
     shutil.copyfile(drill.path, run_dir.drill)
     events = EventWriter(run_dir.events)
@@ -65,18 +104,16 @@ def _run(run_dir: RunDir, drill: Drill, options: Options, observer: Observer) ->
         with interruptible(
             "everything that was broken has been healed", note=lambda name: events.write("interrupted", signal=name)
         ):
-            experiment.check(drill, run_dir.logs / "chaos-check.log")
-            wanted = Wanted(options.accelerator, options.ephemeral, options.port)
-            opening.check(drill, wanted)
-            admit = partial(baseline.check, drill, options=options)
+            if not checked:
+                check(drill, options, run_dir.logs / "chaos-check.log")
             with (
                 keeping(run_dir, drill.guard.lease_s) as keeper,
-                open_system(drill, run_dir.lab, wanted, observer.progress, admit) as system,
+                _opened(run_dir, drill, options, observer, given) as system,
             ):
                 keeper.hold(system.target)
                 trials, seed = options.trials or drill.trials, _seed(drill, options)
                 first = Trial(run_dir, drill, system.target, system.audience, seed, observer, trials=trials)
-                first = dataclasses.replace(first, identity=system.identity, keeper=keeper)
+                first = dataclasses.replace(first, identity=system.identity, earlier=system.earlier, keeper=keeper)
                 rundir.write_meta(run_dir, _facts(first, system, trials, options))
                 try:
                     _run_trials(first, options, events, rows)
@@ -98,7 +135,26 @@ def _run(run_dir: RunDir, drill: Drill, options: Options, observer: Observer) ->
         events.close()
     observer.progress("writing the record, the verdict and the report")
     _conclude(run_dir, rows)
-    return run_dir
+
+
+@contextmanager
+def _opened(
+    run_dir: RunDir, drill: Drill, options: Options, observer: Observer, given: System | None
+) -> Iterator[System]:
+    admit = partial(baseline.check, drill, options=options)
+    if given is not None:
+        admit(given.identity)
+        yield given
+        return
+    with open_system(drill, run_dir.lab, options.wanted, observer.progress, admit) as system:
+        yield system
+
+
+def check_trials(drill: Drill, options: Options) -> None:
+    if options.trials is not None and options.trials < len(drill.variants):
+        raise UsageError(
+            f"{drill.path}: --trials {options.trials}: the drill has {len(drill.variants)} variants, or some never run"
+        )
 
 
 def _out_of_room(run_dir: RunDir, error: OSError, rows: list[ReadBack], events: EventWriter) -> TargetError:
@@ -116,10 +172,11 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
     """
     run_dir.reserve.unlink(missing_ok=True)
     try:
-        _keep_logs(run_dir)
-        if run_dir.meta.exists():
-            _write_record(run_dir, rows)
-            judging.judge_run(run_dir)
+        with held():  # what was read back is nowhere but here
+            _keep_logs(run_dir)
+            if run_dir.meta.exists():
+                _write_record(run_dir, rows)
+                judging.judge_run(run_dir)
     except OSError as error:
         if error.errno not in DISK_TROUBLE:
             raise
@@ -138,7 +195,7 @@ def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[
         "replication": target.deployment.replication,
         **target.deployment.about,
     }
-    observer.event(events.write("target.deployed", kind=target.kind, **deployed))
+    observer.event(events.write("target.deployed", kind=target.kind, **deployed, earlier_runs=list(first.earlier)))
     baseline.take(first, events, options)
     for number in range(1, first.trials + 1):
         rows += run_trial(dataclasses.replace(first, number=number))

@@ -17,10 +17,14 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def interruptible(consequence: str, note: Callable[[str], object] = lambda _: None) -> Iterator[None]:
     """Raise Interrupted at the first signal that asks this process to stop, and ignore the following ones.
 
-    ``consequence`` tells the user what was done about it; ``note`` is called at once with the signal's name.
+    ``consequence`` tells the user what was done about it; ``note`` is called at once with the signal's name. Blocks
+    may be nested: once one was interrupted, those around it are not interrupted again while they bring things back.
     """
+    stopped = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
         ignore_signals()  # a second Ctrl-C must not interrupt the healing
         name = signal.Signals(number).name
         with suppress(OSError):  # a full disk
@@ -34,7 +38,8 @@ def interruptible(consequence: str, note: Callable[[str], object] = lambda _: No
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            around = getattr(handler, "__qualname__", None) == stop.__qualname__
+            signal.signal(number, signal.SIG_IGN if stopped and around else handler)
 
 
 def ignore_signals() -> None:

@@ -13,7 +13,7 @@ def shown(arguments: Mapping[str, Any]) -> str:
     """
     if isinstance(what := arguments.get("what"), str) and what:
         return what
-    return ", ".join(f"{name}: {_value(value)}" for name, value in arguments.items() if value not in (None, ""))
+    return ", ".join(f"{name}: {_value(value)}" for name, value in arguments.items() if value not in (None, "", False))
 
 
 def _value(value: Any) -> str:

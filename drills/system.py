@@ -20,6 +20,7 @@ from drills.targets.base import Target
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
 from drills.targets.local.standing import open_lab
+from drills.targets.local.target import LocalTarget
 from drills.targets.opening import Wanted
 from recsvc.bundle import Bundle
 
@@ -35,6 +36,8 @@ class System:
     audience: Audience
     identity: str
     about: dict[str, Any] = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()
+    """The ids of the runs that used this very deployment before; it was brought back to where it was after each."""
 
 
 @contextmanager
@@ -61,13 +64,6 @@ def _local(
 ) -> Iterator[System]:
     bundle = Bundle.load(model.prepare(cache(), progress))
     admit(bundle.version)
-    audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
-    about = {
-        "version": bundle.version,
-        "data_source": bundle.data_source,
-        "synthetic": bundle.synthetic,
-        "metrics": bundle.manifest.get("metrics"),
-    }
     with open_lab(
         drill,
         bundle.path,
@@ -77,7 +73,19 @@ def _local(
         port=wanted.port,
         progress=lambda what: progress(what, None, None),
     ) as lab:
-        yield System(lab, audience, bundle.version, {"model": about, **lab.deployment.facts()})
+        yield on_lab(lab, bundle, drill)
+
+
+def on_lab(lab: LocalTarget, bundle: Bundle, drill: Drill, earlier: tuple[str, ...] = ()) -> System:
+    """The deployed lab with the people that the drill wants on it."""
+    audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
+    about = {
+        "version": bundle.version,
+        "data_source": bundle.data_source,
+        "synthetic": bundle.synthetic,
+        "metrics": bundle.manifest.get("metrics"),
+    }
+    return System(lab, audience, bundle.version, {"model": about, **lab.deployment.facts()}, earlier)
 
 
 @contextmanager

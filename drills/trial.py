@@ -51,6 +51,8 @@ class Trial:
     """How many are planned: the moments of their faults are spread over the target's longest period."""
     identity: str = ""
     """What is served: names the model or the data set, so that a baseline of another one is told apart."""
+    earlier: tuple[str, ...] = ()
+    """The ids of the runs that used the same deployment before."""
     keeper: Keeper | None = None
     """Who heals should this process die or stall; None where nothing is broken."""
 
@@ -76,7 +78,7 @@ def run_trial(trial: Trial) -> list[ReadBack]:
     try:
         clients.start()
         _wait_for_clients(clients)
-        events.write("load.started", rates=clients.rates)
+        events.write("load.started", rates=clients.rates, users=trial.drill.load.users, load_rps=clients.load_rps)
         with trial.keeper.prompt() if trial.keeper else contextlib.nullcontext():
             _follow(trial, watch, clients, trial.drill.settle_s + delay)
             _run_experiment(trial, watch, clients, events)

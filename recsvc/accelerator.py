@@ -10,9 +10,9 @@ restarted.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
+import time
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +34,6 @@ DEVICE_ERRORS = (Fail, RuntimeException)
 """What onnxruntime raises when a CUDA call fails: Fail from copies, RuntimeException from kernels."""
 
 Arrays = dict[str, NDArray[Any]]
-Run = Callable[[Arrays], Arrays]
 
 
 class AcceleratorState(StrEnum):
@@ -47,6 +46,21 @@ class AcceleratorState(StrEnum):
 
 class NotFailable(Exception):  # noqa: N818 - becomes the problem of that name
     """This device cannot be failed as asked; ``str()`` says what can be done."""
+
+
+@dataclass
+class Boundary:
+    """What drills simulate where the inference runtime hands over to the device: one a process, as a device is.
+
+    ``delay_s`` is how much longer than usual every run on the device takes.
+    """
+
+    failed: bool = False
+    delay_s: float = 0.0
+
+    def cross(self) -> None:
+        if self.delay_s:
+            time.sleep(self.delay_s)
 
 
 class Device(Protocol):
@@ -97,21 +111,21 @@ class SimulatedDevice:
 
     name = "simulated"
 
-    def __init__(self, model: Path, threads: int) -> None:
-        self._session, self._failed = SessionDevice("cpu", model, threads), False
+    def __init__(self, model: Path, threads: int, boundary: Boundary) -> None:
+        self._session, self._boundary = SessionDevice("cpu", model, threads), boundary
 
     def run(self, feeds: Arrays) -> Arrays:
-        if self._failed:
+        if self._boundary.failed:
             raise Fail("[ONNXRuntimeError] : 1 : FAIL : CUDA failure 719: unspecified launch failure ; (simulated)")
         return self._session.run(feeds)
 
     def fail(self, layer: str) -> None:
         if layer != "simulated":
             raise NotFailable(_what_can_fail(self.name, layer))
-        self._failed = True
+        self._boundary.failed = True
 
     def restore(self) -> None:
-        self._failed = False
+        self._boundary.failed = False
 
 
 def _what_can_fail(name: str, layer: str) -> str:
@@ -124,8 +138,16 @@ def _what_can_fail(name: str, layer: str) -> str:
 class Accelerator:
     """A device, its warm fallback (None where the device is the CPU itself), and which of them to use."""
 
-    def __init__(self, device: Device, fallback: Device | None, *, lost: str | None = None) -> None:
+    def __init__(
+        self,
+        device: Device,
+        fallback: Device | None,
+        *,
+        lost: str | None = None,
+        boundary: Boundary | None = None,
+    ) -> None:
         self._device, self._fallback, self._sound_trials = device, fallback, 0
+        self._boundary = boundary or Boundary()
         self.state, self.reason = AcceleratorState.OK, lost
         if lost:
             self.state = AcceleratorState.DEGRADED
@@ -145,20 +167,32 @@ class Accelerator:
             return self._device.run(feeds), self._device.name
         if self.state is AcceleratorState.OK:
             try:
+                self._boundary.cross()
                 return self._device.run(feeds), self._device.name
             except DEVICE_ERRORS as error:
                 self._change(AcceleratorState.DEGRADED, str(error))
         return self._fallback.run(feeds), self._fallback.name
 
     def warm_up(self, feeds: Arrays) -> None:
-        """Run both sessions once, so that neither pays for its first run in a request."""
-        for device in (self._device, self._fallback):
-            if device is not None and not (self.degraded and device is self._device):
-                device.run(feeds)
+        """Run both sessions once, so that neither pays for its first run in a request.
+
+        A device that is lost by then starts degraded; raises one of DEVICE_ERRORS where there is no fallback.
+        """
+        if self._fallback is not None:
+            self._fallback.run(feeds)
+        if self.degraded:
+            return
+        try:
+            self._device.run(feeds)
+        except DEVICE_ERRORS as error:
+            if self._fallback is None:
+                raise
+            self._change(AcceleratorState.DEGRADED, str(error))
 
     def try_again(self, feeds: Arrays) -> None:
         """One trial run of a lost device; called from the same thread as `run`."""
         try:
+            self._boundary.cross()
             self._device.run(feeds)
         except DEVICE_ERRORS as error:
             self._sound_trials = 0
@@ -178,28 +212,40 @@ class Accelerator:
     def restore(self) -> None:
         self._device.restore()
 
+    def slow(self, delay_s: float) -> None:
+        """Let every run on the device take ``delay_s`` longer; raises `NotFailable` where there is no device."""
+        if self._fallback is None and delay_s:
+            raise NotFailable(
+                "This node has no accelerator to slow down: start it with --accelerator simulated or cuda."
+            )
+        self._boundary.delay_s = delay_s
+
     def _change(self, state: AcceleratorState, reason: str | None) -> None:
         if state is not self.state:
             log.warning("accelerator %s", state, extra={"data": {"accelerator": self.name, "reason": reason}})
         self.state, self.reason = state, reason
 
 
-def open_accelerator(choice: str, model: Path, threads: int, sample: Arrays) -> Accelerator:
+def open_accelerator(
+    choice: str, model: Path, threads: int, sample: Arrays, boundary: Boundary | None = None
+) -> Accelerator:
     """Return the accelerator for ``auto``, ``cuda``, ``cpu`` or ``simulated``.
 
     ``auto`` is CUDA where a run of ``sample`` on it succeeds, else the CPU. ``cuda`` without a working device
     starts degraded on the CPU: a node that lost its GPU has to come up all the same.
     """
-    cpu = SessionDevice("cpu", model, threads)
+    cpu, boundary = SessionDevice("cpu", model, threads), boundary or Boundary()
     if choice == "simulated":
-        return Accelerator(SimulatedDevice(model, threads), cpu)
+        return Accelerator(SimulatedDevice(model, threads, boundary), cpu, boundary=boundary)
     if choice == "cpu":
         return Accelerator(cpu, None)
     device, why_not = _open_cuda(model, threads, sample)
     if device is not None:
-        return Accelerator(device, cpu)
+        return Accelerator(device, cpu, boundary=boundary)
     log.info("no CUDA device", extra={"data": {"reason": why_not}})
-    return Accelerator(cpu, None) if choice == "auto" else Accelerator(_Absent(why_not), cpu, lost=why_not)
+    if choice == "auto":
+        return Accelerator(cpu, None)
+    return Accelerator(_Absent(why_not), cpu, lost=why_not, boundary=boundary)
 
 
 class _Absent:
@@ -236,14 +282,6 @@ def _open_cuda(model: Path, threads: int, sample: Arrays) -> tuple[Device | None
     except DEVICE_ERRORS as error:
         return None, f"A trial run on CUDA failed: {error}"
     return device, ""
-
-
-async def keep_trying(accelerator: Accelerator, sample: Arrays, in_run_thread: Callable[..., Any]) -> None:
-    """Give a lost accelerator a trial run each second; ``in_run_thread(f, x)`` awaits f(x) there."""
-    while True:
-        await asyncio.sleep(TRIAL_PERIOD_S)
-        if accelerator.degraded:
-            await in_run_thread(accelerator.try_again, sample)
 
 
 def sample_feeds(batch: int, length: int, k: int) -> Arrays:

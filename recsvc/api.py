@@ -1,7 +1,8 @@
-"""The endpoints of a node, public and admin."""
+"""The public endpoints of a node."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +12,16 @@ import msgspec
 import numpy as np
 
 from recsvc import metrics as prometheus
-from recsvc.accelerator import Accelerator, AcceleratorState, NotFailable
+from recsvc.accelerator import AcceleratorState
 from recsvc.asgi import Answer, Headers, Request, Routes
-from recsvc.bundle import Bundle
 from recsvc.fence import Replication
-from recsvc.gpu_trap import TrapError
-from recsvc.inference import Batcher, DeadlinePassed, Job, Overloaded, Ranking
+from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
 from recsvc.metrics import Metrics
 from recsvc.problems import Problem, not_now
 from recsvc.pseudonym import Pseudonymiser
+from recsvc.release import Release
 from recsvc.requests import (
     EventRequest,
-    FailRequest,
     RecommendRequest,
     SearchRequest,
     decode,
@@ -30,7 +29,7 @@ from recsvc.requests import (
     page_of_log,
 )
 from recsvc.resp import Link, ReplyError, StoreUnavailable
-from recsvc.search import SearchIndex
+from recsvc.rollout import Outcome, Rollout
 from recsvc.state import Event, read_history, read_log
 from recsvc.timers import TIMERS
 from recsvc.watch import Watch
@@ -47,7 +46,6 @@ class Identity:
 
     region: str
     node: str
-    model_version: str
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,11 @@ class Parts:
     """What a node is made of; see `recsvc.server` for how it is put together."""
 
     identity: Identity
-    bundle: Bundle
+    rollout: Rollout
     pseudonym: Pseudonymiser
     store: Link
     watch: Watch
     writer: Writer
-    accelerator: Accelerator
-    batcher: Batcher
-    search: SearchIndex
     metrics: Metrics
     deadline_s: float
 
@@ -72,19 +67,15 @@ class Api:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._item_ids = ["", *(item.id for item in parts.bundle.items)]
+        self._instance = secrets.token_hex(8)
+        # The catalogue: the same in every release that is ever rolled out here.
+        self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
+        self._index_of = parts.rollout.current.bundle.index_of
         self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
-        self._event_body, self._fail_body = decoder(EventRequest), decoder(FailRequest)
-        identity = parts.identity
-        self._who = {
-            "region": identity.region,
-            "node": identity.node,
-            "model_version": identity.model_version,
-        }
+        self._event_body = decoder(EventRequest)
         self._who_headers: Headers = [
-            (b"x-recsvc-region", identity.region.encode()),
-            (b"x-recsvc-node", identity.node.encode()),
-            (b"x-recsvc-model", identity.model_version.encode()),
+            (b"x-recsvc-region", parts.identity.region.encode()),
+            (b"x-recsvc-node", parts.identity.node.encode()),
         ]
 
     def routes(self) -> Routes:
@@ -99,36 +90,44 @@ class Api:
             "/metrics": {"GET": self.prometheus},
         }
 
-    def admin_routes(self) -> Routes:
-        return {
-            "/accelerator/fail": {"POST": self.fail_accelerator},
-            "/accelerator/restore": {"POST": self.restore_accelerator},
-            "/state": {"GET": self.get_state},
-        }
+    @property
+    def _release(self) -> Release:
+        """What serves now. It may be another one after the next await, so who computes with it holds on to it."""
+        return self._parts.rollout.current
 
-    def identity_headers(self, accelerator: str | None, degraded: bool) -> Headers:
-        """The headers that every answer carries; ``accelerator`` None: name the one in use now."""
-        name = accelerator or self._computing_on()
+    def _who(self, release: Release | None = None) -> dict[str, str]:
+        """Who answers, with ``release`` or else the one that serves now."""
+        identity = self._parts.identity
+        version = (release or self._release).version
+        return {"region": identity.region, "node": identity.node, "model_version": version}
+
+    def identity_headers(self, answer: Answer) -> Headers:
+        """The headers that every answer carries; where nothing was computed they name what is in use now."""
+        accelerator = answer.accelerator or self._computing_on()
+        degraded = answer.degraded or self._release.accelerator.degraded
         return [
             *self._who_headers,
-            (b"x-recsvc-accelerator", name.encode()),
-            (b"x-recsvc-degraded", b"1" if degraded or self._parts.accelerator.degraded else b"0"),
+            (b"x-recsvc-model", (answer.model or self._release.version).encode()),
+            (b"x-recsvc-accelerator", accelerator.encode()),
+            (b"x-recsvc-degraded", b"1" if degraded else b"0"),
         ]
 
     async def recommend(self, request: Request) -> Answer:
         """The best items for a user that the user has not seen."""
         asked = decode(request.body, self._recommend_body)
         seen = await self._history(asked.user)
-        ranking = await self._rank(seen, asked.k)
-        return self._ranked(ranking.items, ranking.scores, ranking, seen)
+        release = self._release
+        ranking = await self._rank(release, seen, asked.k)
+        return self._ranked(release, ranking.items, ranking.scores, ranking, seen)
 
     async def search(self, request: Request) -> Answer:
         """The best matches of a query, bent towards the user's taste; seen items are found too."""
         asked = decode(request.body, self._search_body)
         seen = await self._history(asked.user)
-        ranking = await self._rank(seen, 1)
-        items, scores = self._parts.search.rank(asked.query, ranking.user, asked.k)
-        return self._ranked(items, scores, ranking, seen)
+        release = self._release
+        ranking = await self._rank(release, seen, 1)
+        items, scores = release.search.rank(asked.query, ranking.user, asked.k)
+        return self._ranked(release, items, scores, ranking, seen)
 
     async def _history(self, user: str) -> list[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
@@ -136,19 +135,20 @@ class Api:
         known = len(self._item_ids)
         return None if history is None else [index for index in history if 0 < index < known]
 
-    async def _rank(self, seen: list[int] | None, k: int) -> Ranking:
+    async def _rank(self, release: Release, seen: list[int] | None, k: int) -> Ranking:
         parts, history = self._parts, seen or []
         unseen = len(self._item_ids) - 1 - len(set(history))
-        job = Job(history[-parts.bundle.max_length :], history, min(k, unseen))
+        job = Job(history[-release.bundle.max_length :], history, min(k, unseen))
         try:
-            return await parts.batcher.rank(job, time.monotonic() + parts.deadline_s)
+            return await release.batcher.rank(job, time.monotonic() + parts.deadline_s)
         except Overloaded:
-            raise not_now("overloaded", "The queue for the model is full.") from None
+            raise not_now("overloaded", "The queue for the model is full or too slow.") from None
         except DeadlinePassed:
             raise not_now("deadline", f"No answer within {parts.deadline_s:g} s.") from None
 
     def _ranked(
         self,
+        release: Release,
         items: np.typing.NDArray[np.int64],
         scores: np.typing.NDArray[Any],
         ranking: Ranking,
@@ -158,22 +158,22 @@ class Api:
         document = {
             "items": [self._item_ids[index] for index in items.tolist()],
             "scores": np.round(scores.astype(np.float64), 6).tolist(),
-            **self._who,
+            **self._who(release),
             "accelerator": ranking.accelerator,
             "degraded": bool(reasons),
             "degraded_reason": ",".join(reasons) or None,
             "cold": not seen,
         }
-        return Answer(ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator)
+        return Answer(ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator, model=release.version)
 
     def _why_degraded(self, *, history_unavailable: bool = False) -> Sequence[str]:
-        reasons = [ACCELERATOR_LOST] if self._parts.accelerator.degraded else []
+        reasons = [ACCELERATOR_LOST] if self._release.accelerator.degraded else []
         return [*reasons, HISTORY_UNAVAILABLE] if history_unavailable else reasons
 
     async def post_event(self, request: Request) -> Answer:
         """Store an event once and acknowledge it as the replication mode demands."""
         asked = decode(request.body, self._event_body)
-        index = self._parts.bundle.index_of.get(asked.item)
+        index = self._index_of.get(asked.item)
         if index is None:
             raise Problem(422, "unknown-item", f"The catalogue has no item {asked.item!r}.")
         event = Event(asked.id, self._parts.pseudonym(asked.user), asked.item, index)
@@ -190,7 +190,7 @@ class Api:
             "acknowledged": True,
             "copies": outcome.copies,
             "duplicate": outcome.duplicate,
-            **self._who,
+            **self._who(),
         }
         return Answer(ENCODE(document))
 
@@ -202,17 +202,18 @@ class Api:
         except (StoreUnavailable, ReplyError) as error:
             raise not_now("store-unavailable", f"The region's store: {error}.") from None
         following = events[-1]["cursor"] if len(events) == limit else None
-        return Answer(ENCODE({"events": events, "next": following, **self._who}))
+        return Answer(ENCODE({"events": events, "next": following, **self._who()}))
 
     async def model(self, request: Request) -> Answer:
-        """The bundle's manifest: version, data source, metrics."""
+        """The manifest of the bundle that serves, with what became of the last rollout."""
         del request
-        return Answer(ENCODE({**self._parts.bundle.manifest, **self._who}))
+        release, rollout = self._release, self._parts.rollout
+        return Answer(ENCODE({**release.bundle.manifest, "last_rollout": rollout.document(), **self._who(release)}))
 
     async def livez(self, request: Request) -> Answer:
         """The process answers."""
         del request
-        return Answer(ENCODE({"live": True, **self._who}))
+        return Answer(ENCODE({"live": True, **self._who()}))
 
     async def readyz(self, request: Request) -> Answer:
         """200 when recommendations can be made from real histories. Asked often, so it touches nothing."""
@@ -229,21 +230,18 @@ class Api:
             raise not_now("not-ready", decision.reason, **self.state())
         return Answer(ENCODE(self.state()))
 
-    async def get_state(self, request: Request) -> Answer:
-        """What /readyz says, whether or not the node is ready."""
-        del request
-        return Answer(ENCODE(self.state()))
-
     def state(self) -> dict[str, Any]:
         """The node's own view of itself."""
-        parts, view = self._parts, self._parts.watch.view
+        parts, view, accelerator = self._parts, self._parts.watch.view, self._release.accelerator
         decision, reasons = parts.watch.decision(), self._why_degraded()
         return {
-            **self._who,
+            **self._who(),
+            "instance": self._instance,
             "accelerator": self._computing_on(),
-            "accelerator_wanted": parts.accelerator.name,
-            "accelerator_state": parts.accelerator.state.value,
-            "accelerator_reason": parts.accelerator.reason,
+            "last_rollout": parts.rollout.document(),
+            "accelerator_wanted": accelerator.name,
+            "accelerator_state": accelerator.state.value,
+            "accelerator_reason": accelerator.reason,
             "degraded": bool(reasons),
             "degraded_reason": ",".join(reasons) or None,
             "store_ready": parts.watch.store_ready(),
@@ -258,42 +256,29 @@ class Api:
         }
 
     def _computing_on(self) -> str:
-        return "cpu" if self._parts.accelerator.degraded else self._parts.accelerator.name
+        accelerator = self._release.accelerator
+        return "cpu" if accelerator.degraded else accelerator.name
 
     async def prometheus(self, request: Request) -> Answer:
         """Prometheus' text format."""
         del request
-        parts = self._parts
+        parts, accelerator, rollout = self._parts, self._release.accelerator, self._parts.rollout
         gauges: dict[str, float] = {
-            "queue_length": parts.batcher.waiting,
+            "queue_length": self._release.batcher.waiting,
+            "rollouts_done": rollout.counts[Outcome.DONE],
+            "rollouts_refused": rollout.counts[Outcome.REFUSED],
+            "last_rollout_refused": rollout.last is not None and rollout.last.outcome is Outcome.REFUSED,
             "write_queue_length": parts.writer.waiting,
             "writable": parts.watch.decision().writable,
             "store_ready": parts.watch.store_ready(),
             "replicas": parts.watch.view.replicas,
             "copies_possible": parts.watch.copies_possible(),
-            **{f"accelerator_{state.value}": parts.accelerator.state is state for state in AcceleratorState},
+            **{f"accelerator_{state.value}": accelerator.state is state for state in AcceleratorState},
             **{f"replication_{mode.value}": parts.watch.place.mode is mode for mode in Replication},
         }
         role = parts.watch.view.role or "unknown"
-        info = {**self._who, "accelerator": self._computing_on(), "store_role": role}
+        info = {**self._who(), "accelerator": self._computing_on(), "store_role": role}
         return Answer(parts.metrics.render(gauges, info), content_type=prometheus.CONTENT_TYPE)
-
-    async def fail_accelerator(self, request: Request) -> Answer:
-        """Break the accelerator on purpose (drills only; reachable over the admin socket alone)."""
-        asked = decode(request.body, self._fail_body)
-        if asked.layer not in ("simulated", "context"):
-            raise Problem(422, "invalid", "layer is 'simulated' or 'context'.")
-        try:
-            await self._parts.batcher.in_run_thread(self._parts.accelerator.fail, asked.layer)
-        except (NotFailable, TrapError) as error:
-            raise Problem(409, "accelerator-not-failable", str(error)) from None
-        return Answer(ENCODE(self.state()))
-
-    async def restore_accelerator(self, request: Request) -> Answer:
-        """Take a simulated failure back; a trial run within a second notices."""
-        del request
-        await self._parts.batcher.in_run_thread(self._parts.accelerator.restore)
-        return Answer(ENCODE(self.state()))
 
 
 def _not_acknowledged(error: NotAcknowledged) -> Problem:

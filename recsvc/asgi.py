@@ -37,13 +37,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a handler returns. ``accelerator`` is None where nothing was computed for it."""
+    """What a handler returns. ``accelerator`` and ``model`` (its version) are None where none computed it."""
 
     body: bytes
     status: int = 200
     content_type: bytes = JSON_TYPE
     degraded: bool = False
     accelerator: str | None = None
+    model: str | None = None
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -57,12 +58,10 @@ class ClientGone(Exception):  # noqa: N818 - not an error of ours
 class Application:
     """An ASGI application over a table ``{path: {method: handler}}``.
 
-    ``identity`` gives the headers that every answer carries, from the answer's accelerator and degraded flag.
+    ``identity`` gives the headers that every answer carries.
     """
 
-    def __init__(
-        self, routes: Routes, identity: Callable[[str | None, bool], Headers], metrics: Metrics | None = None
-    ) -> None:
+    def __init__(self, routes: Routes, identity: Callable[[Answer], Headers], metrics: Metrics | None = None) -> None:
         self._routes, self._identity, self._metrics = routes, identity, metrics
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -77,7 +76,7 @@ class Application:
             (b"content-type", answer.content_type),
             (b"content-length", b"%d" % len(answer.body)),
             *extra,
-            *self._identity(answer.accelerator, answer.degraded),
+            *self._identity(answer),
         ]
         body = b"" if scope["method"] == "HEAD" else answer.body
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})

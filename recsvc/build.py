@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +15,51 @@ from numpy.typing import NDArray
 
 from recsvc import bundle, evaluate, export, train
 from recsvc.data import Acquired, Dataset, Split, hold_out, read
+from recsvc.model import SasRec
 from recsvc.recipe import RECIPE_VERSION, Progress, Settings
 
 
 def write(folder: Path, acquired: Acquired, settings: Settings, progress: Progress) -> None:
-    """Fill an empty folder with a complete bundle; the manifest comes last."""
+    """Fill an empty folder with a complete bundle and the release before it; each one's manifest comes last."""
     dataset = read(acquired)
     split = hold_out(dataset.sequences)
     fitted = train.fit(split, len(dataset.items), settings, progress=progress)
     if fitted.out_of_time:
         progress("train", fitted.epochs, settings.plan.epochs, "the machine is busy: training was cut short")
-    progress("export", 0, 1, "exporting to ONNX")
-    export.export(fitted.model, folder / bundle.MODEL)
-    histories = train.pad(split.before_test, settings.shape.max_length)
-    export.check(fitted.model, folder / bundle.MODEL, histories[:64])
-    progress("export", 1, 1, "the ONNX graph ranks as the model does")
-    table: NDArray[np.float32] = fitted.model.item_embedding.weight.detach().numpy()
-    np.save(folder / bundle.EMBEDDINGS, table)
-    metrics = measure(export.user_vectors(folder / bundle.MODEL, histories), table, split)
-    metrics["validation_ndcg_at_10"] = round(fitted.validation_ndcg_at_10, 5)
+    made = Making(acquired, dataset, split, settings, fitted)
+    progress("export", 0, 2, "exporting to ONNX")
+    (folder / bundle.PREVIOUS).mkdir()
+    _write_release(folder / bundle.PREVIOUS, fitted.previous, made)
+    progress("export", 1, 2, "the release before, without the newest interactions")
+    metrics = _write_release(folder, fitted.model, made)
+    progress("export", 2, 2, "the ONNX graph ranks as the model does")
     progress("evaluate", 1, 1, f"test HR@10 {metrics['hr_at_10']:.4f}, NDCG@10 {metrics['ndcg_at_10']:.4f}")
-    _write_tables(folder, dataset, split)
-    manifest = _manifest(folder, acquired, settings) | _account(fitted, dataset, metrics)
+
+
+@dataclass(frozen=True)
+class Making:
+    """What both releases are made from."""
+
+    acquired: Acquired
+    dataset: Dataset
+    split: Split
+    settings: Settings
+    fitted: train.Fitted
+
+
+def _write_release(folder: Path, model: SasRec, made: Making) -> dict[str, float]:
+    """Write one bundle into a folder that holds none; returns its figures."""
+    export.export(model, folder / bundle.MODEL)
+    histories = train.pad(made.split.before_test, made.settings.shape.max_length)
+    export.check(model, folder / bundle.MODEL, histories[:64])
+    table: NDArray[np.float32] = model.item_embedding.weight.detach().numpy()
+    np.save(folder / bundle.EMBEDDINGS, table)
+    metrics = measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
+    metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
+    _write_tables(folder, made.dataset, made.split)
+    manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)
+    return metrics
 
 
 def measure(users: NDArray[np.float32], table: NDArray[np.float32], split: Split) -> dict[str, float]:

@@ -23,12 +23,22 @@ EMBEDDINGS = "item_embeddings.npy"
 HISTORIES = "histories.json"
 EVALUATION = "evaluation.json"
 MANIFEST = "manifest.json"
+PREVIOUS = "previous"
+"""The folder in which a bundle may hold the release before it, a bundle of its own; no part of the version."""
 PAYLOAD = (MODEL, ITEMS, EMBEDDINGS, HISTORIES, EVALUATION)
 """Every file the manifest vouches for; together they decide the version."""
 
 
 class BundleError(Exception):
     """A bundle cannot be used; ``str()`` names the file, what is wrong and what to do."""
+
+
+class AlteredFile(BundleError):  # noqa: N818 - the file that a bundle error is about
+    """``file``, by its name in the bundle, is not what the manifest vouches for."""
+
+    def __init__(self, file: str, message: str) -> None:
+        super().__init__(message)
+        self.file = file
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,10 @@ class Bundle:
         if content_version(digests) != manifest["version"]:
             raise BundleError(f"{root / MANIFEST}: the version is not that of the files. {_REMEDY}")
         return cls(root, manifest)
+
+    def previous(self) -> Bundle:
+        """The release before this one, which shares its catalogue; raises `BundleError` where there is none."""
+        return Bundle.load(self.path / PREVIOUS)
 
     @property
     def version(self) -> str:
@@ -161,5 +175,5 @@ def _checked_digest(path: Path, manifest: Mapping[str, Any]) -> str:
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}). {_REMEDY}") from error
     if found != expected:
-        raise BundleError(f"{path}: SHA-256 is {found}, the manifest says {expected}. {_REMEDY}")
+        raise AlteredFile(path.name, f"{path}: SHA-256 is {found}, the manifest says {expected}. {_REMEDY}")
     return found

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from recsvc.accelerator import Accelerator, Arrays
 
 MAX_BATCH = 64
+DRAIN_PERIOD_S = 0.01
 T = TypeVar("T")
 
 
 class Overloaded(Exception):  # noqa: N818 - a state of the node, named so in the answer
-    """The queue is full."""
+    """The queue is full, or moves so slowly that the answer would come too late."""
 
 
 class DeadlinePassed(Exception):  # noqa: N818 - see above
@@ -65,6 +66,9 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._queue: deque[_Queued] = deque()
         self._running = False
+        self._started_s = 0.0
+        # Two, of which the shorter counts: one batch that was held up says nothing about the next.
+        self._took_s: deque[float] = deque(maxlen=2)
 
     @property
     def waiting(self) -> int:
@@ -73,9 +77,10 @@ class Batcher:
     async def rank(self, job: Job, deadline_s: float) -> Ranking:
         """Return the model's answer; ``deadline_s`` is a time of `time.monotonic()`.
 
-        Raises `Overloaded` when the queue is full, `DeadlinePassed` when the answer would come too late.
+        Raises `Overloaded` at once when the queue is full or the answer must be expected to come too late,
+        `DeadlinePassed` when it does come too late.
         """
-        if len(self._queue) >= self._max_queue:
+        if len(self._queue) >= self._max_queue or self._expected_s() > deadline_s:
             raise Overloaded
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Ranking] = loop.create_future()
@@ -92,8 +97,25 @@ class Batcher:
         """Run something between two batches."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
+    async def drain(self) -> None:
+        """Answer what waits, then close; nobody may ask any more."""
+        while self._running or self._queue:
+            await asyncio.sleep(DRAIN_PERIOD_S)
+        self._thread.shutdown(wait=False)
+
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _expected_s(self) -> float:
+        """When a job that is queued now would be answered if batches go on taking what they took; 0 if it runs at once.
+
+        An idle node takes any job: only so can it find out that it has become fast again.
+        """
+        if not self._running or not self._took_s:
+            return 0.0
+        now_s, took_s = time.monotonic(), min(self._took_s)
+        running_until_s = max(now_s, self._started_s + took_s)
+        return running_until_s + took_s * (1 + len(self._queue) // MAX_BATCH)
 
     def _start_batch(self) -> None:
         batch = self._next_batch()
@@ -101,6 +123,7 @@ class Batcher:
         if not batch:
             return
         self._observe(len(batch))
+        self._started_s = time.monotonic()
         running = asyncio.get_running_loop().run_in_executor(self._thread, self._run, [job for job, _, _ in batch])
         running.add_done_callback(lambda done: self._finish(batch, done))
 
@@ -122,6 +145,7 @@ class Batcher:
         ]
 
     def _finish(self, batch: list[_Queued], done: asyncio.Future[list[Ranking]]) -> None:
+        self._took_s.append(time.monotonic() - self._started_s)
         self._start_batch()
         if done.cancelled():
             return

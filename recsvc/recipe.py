@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from recsvc.bundle import FORMAT_VERSION
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Raise when the code makes another bundle of the same settings: cached ones are then no longer found."""
 
 Progress = Callable[[str, int, int, str], None]

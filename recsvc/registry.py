@@ -1,7 +1,7 @@
 """Where bundles are kept: found by what they were made from, published whole or not at all.
 
 <cache>/keys/<key>.json       {"version": ...}: the recipe's key -> the bundle it gave
-<cache>/bundles/<version>/    a bundle, named by its content
+<cache>/bundles/<version>/    a bundle, named by its content, and in it the release before it
 <cache>/bundles/.partial-*    one being written; nobody looks here, and the next writer of that key sweeps it
 <cache>/locks/<name>.lock     held (flock) while one process makes what others wait for
 """
@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from recsvc.bundle import MANIFEST, Bundle, BundleError
+from recsvc.bundle import MANIFEST, PREVIOUS, Bundle, BundleError
 
 Writer = Callable[[Path], None]
 """Fills the empty folder that it is given with a complete bundle."""
@@ -33,7 +33,7 @@ def find(cache: Path, key: str, damaged: Callable[[str], None]) -> Bundle | None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     try:
-        return Bundle.load(cache / "bundles" / version)
+        return _with_previous(cache / "bundles" / version)
     except BundleError as error:
         damaged(str(error))
         return None
@@ -53,7 +53,7 @@ def publish(cache: Path, key: str, write: Writer) -> Bundle:
     partial.mkdir()
     try:
         write(partial)
-        version = Bundle.load(partial).version
+        version = _with_previous(partial).version
         _sync(partial)
         _move_into_place(partial, bundles / version)
     finally:
@@ -97,18 +97,36 @@ def _move_into_place(partial: Path, final: Path) -> None:
     try:
         partial.rename(final)
     except OSError:
-        # The same content is there already: keep it if it is sound, for somebody may be reading it.
+        # The same content is there already: keep what is sound of it, for somebody may be reading it.
         try:
             Bundle.load(final)
         except BundleError:
-            broken = final.with_name(f".partial-broken-{secrets.token_hex(4)}")
-            final.rename(broken)
-            partial.rename(final)
-            shutil.rmtree(broken, ignore_errors=True)
+            _replace(final, partial)
+            return
+        try:
+            _with_previous(final)
+        except BundleError:  # or it was made by a recipe that kept no release before
+            _replace(final / PREVIOUS, partial / PREVIOUS)
+
+
+def _replace(broken: Path, sound: Path) -> None:
+    """Put ``sound`` where ``broken`` may be."""
+    aside = sound.with_name(f".partial-broken-{secrets.token_hex(4)}")
+    with contextlib.suppress(FileNotFoundError):
+        broken.rename(aside)
+    sound.rename(broken)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _with_previous(folder: Path) -> Bundle:
+    """The bundle there, verified with the release before it; raises `BundleError`."""
+    found = Bundle.load(folder)
+    found.previous()
+    return found
 
 
 def _sync(folder: Path) -> None:
     """Get the files onto the disk before the rename: a power cut must not leave a name over empty files."""
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
+    for path in sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda path: path.name == MANIFEST):
         with path.open("rb") as file:
             os.fsync(file.fileno())

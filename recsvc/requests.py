@@ -50,6 +50,18 @@ class FailRequest(msgspec.Struct, forbid_unknown_fields=True):
     layer: str
 
 
+class SlowRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """POST /accelerator/slow on the admin socket."""
+
+    delay_ms: Annotated[float, msgspec.Meta(ge=0, le=60_000)]
+
+
+class LoadRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """POST /model/load on the admin socket: the folder of a bundle."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
 T = TypeVar("T")
 
 

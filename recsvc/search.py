@@ -10,6 +10,7 @@ never decide. An item that shares no word with the query is never returned.
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import unicodedata
@@ -42,6 +43,12 @@ class SearchIndex:
         self._bm25 = bm25s.BM25(method="lucene")
         documents = [words(" ".join((item.title, *item.genres, str(item.year or "")))) for item in items]
         self._bm25.index(documents, show_progress=False)
+
+    def with_embeddings(self, embeddings: NDArray[np.float32]) -> SearchIndex:
+        """The index over the same catalogue for another model's item vectors; the texts are not indexed again."""
+        other = copy.copy(self)
+        other._embeddings = embeddings
+        return other
 
     def rank(self, query: str, user: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return catalogue indices (1 to N) and scores of the best ``k`` matches, best first; maybe fewer.

@@ -19,21 +19,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import uvicorn
 import uvloop
 
-from recsvc.accelerator import keep_trying, open_accelerator, sample_feeds
+from recsvc.accelerator import Boundary
+from recsvc.admin import Admin
 from recsvc.api import Api, Identity, Parts
 from recsvc.asgi import Application
-from recsvc.bundle import Bundle, BundleError
+from recsvc.bundle import BundleError
 from recsvc.fence import Replication
-from recsvc.inference import MAX_BATCH, Batcher
 from recsvc.logs import start_logging
 from recsvc.metrics import Metrics
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
+from recsvc.release import Opening, Refused
 from recsvc.resp import Link
-from recsvc.search import SearchIndex
+from recsvc.rollout import Attempt, Outcome, Rollout
 from recsvc.watch import Place, Watch
 from recsvc.writer import Writer
 
@@ -61,6 +61,7 @@ class Settings:
     threads: int
     max_queue: int
     deadline_s: float
+    last_good: Path | None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,6 +98,7 @@ def read_arguments(argv: Sequence[str] | None) -> Settings:
     parser.add_argument("--threads", type=int, default=1, help="onnxruntime's threads (nodes share cores)")
     parser.add_argument("--max-queue", type=int, default=256, help="requests that may wait for the model")
     parser.add_argument("--deadline-s", type=float, default=1.0, help="seconds a request may wait for the model")
+    parser.add_argument("--last-good", type=Path, help="bundle to serve where --bundle must be refused")
     return Settings(**vars(parser.parse_args(argv)))
 
 
@@ -144,44 +146,43 @@ def _bind(listener: socket.socket, address: Address | str) -> None:
 
 def build(settings: Settings) -> tuple[Parts, list[Link]]:
     """Load everything and warm it up; returns the node's parts and the connections still to be run."""
-    pseudonym, bundle = Pseudonymiser.from_file(settings.key_file), Bundle.load(settings.bundle)
-    metrics = Metrics()
-    sample = sample_feeds(1, 1, 1)
-    accelerator = open_accelerator(settings.accelerator, bundle.model_path, settings.threads, sample)
-    for batch in (1, MAX_BATCH):
-        accelerator.warm_up(sample_feeds(batch, bundle.max_length, 20))
-    search = SearchIndex(bundle.items, np.load(bundle.embeddings_path))
-    batcher = Batcher(accelerator, max_queue=settings.max_queue, observe=metrics.batch_sizes.observe)
+    pseudonym, metrics = Pseudonymiser.from_file(settings.key_file), Metrics()
+    rollout = _first_release(settings, metrics)
     # Sentinels name stores by IPv4 address, so ours is compared in that form.
     us = (socket.gethostbyname(settings.store[0]), settings.store[1])
     store, writing, heartbeat = Link(us), Link(us), Link(us)
     sentinels = {name: Link(address) for name, address in settings.sentinels.items() if name != "other"}
     place = Place(settings.node, us, settings.master_name, settings.replication)
     watch = Watch(place, store, heartbeat, sentinels)
-    identity = Identity(settings.region, settings.node, bundle.version)
-    writer = Writer(writing, watch)
-    parts = Parts(
-        identity,
-        bundle,
-        pseudonym,
-        store,
-        watch,
-        writer,
-        accelerator,
-        batcher,
-        search,
-        metrics,
-        settings.deadline_s,
-    )
+    identity = Identity(settings.region, settings.node)
+    parts = Parts(identity, rollout, pseudonym, store, watch, Writer(writing, watch), metrics, settings.deadline_s)
     return parts, [store, writing, heartbeat, *sentinels.values()]
+
+
+def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
+    """What the node serves from its start on: the bundle, or where that must not serve the last good one."""
+    boundary = Boundary()
+    opening = Opening(settings.accelerator, settings.threads, settings.max_queue, metrics.batch_sizes.observe, boundary)
+    try:
+        return Rollout(opening(settings.bundle), opening)
+    except Refused as error:
+        log.error("bundle refused", extra={"data": {"bundle": str(settings.bundle), "reason": str(error)}})
+        if settings.last_good is None:
+            raise BundleError(f"{settings.bundle}: refused ({error})") from error.__cause__
+        refused = Attempt(settings.bundle.name, Outcome.REFUSED, str(error))
+    try:
+        return Rollout(opening(settings.last_good), opening, refused)
+    except Refused as error:
+        raise BundleError(f"{settings.last_good}: the last good bundle is refused too ({error})") from error
 
 
 async def serve(parts: Parts, links: list[Link], listeners: list[socket.socket], started_s: float) -> None:
     """Listen and answer until a signal comes; a background task that breaks ends the process loudly."""
     api = Api(parts)
+    admin = Admin(parts.rollout, api.state)
     applications = (
         Application(api.routes(), api.identity_headers, parts.metrics),
-        Application(api.admin_routes(), api.identity_headers),
+        Application(admin.routes(), api.identity_headers),
     )
     servers = [_Server(application) for application in applications]
     loop = asyncio.get_running_loop()
@@ -189,17 +190,15 @@ async def serve(parts: Parts, links: list[Link], listeners: list[socket.socket],
         loop.add_signal_handler(number, _stop, servers)
     async with asyncio.TaskGroup() as tasks:
         background = [tasks.create_task(link.run()) for link in links]
-        background.append(tasks.create_task(parts.watch.run()))
-        background.append(tasks.create_task(parts.writer.run()))
-        trials = keep_trying(parts.accelerator, sample_feeds(1, 1, 1), parts.batcher.in_run_thread)
-        background.append(tasks.create_task(trials))
+        for forever in (parts.watch.run, parts.writer.run, parts.rollout.run, parts.rollout.keep_trying):
+            background.append(tasks.create_task(forever()))
         serving = [server.serve([listener]) for server, listener in zip(servers, listeners, strict=True)]
         seconds = round(time.monotonic() - started_s, 3)
         log.info("ready", extra={"data": {"node": parts.identity.node, "seconds": seconds}})
         await asyncio.gather(*serving)
         for task in background:
             task.cancel()
-    parts.batcher.close()
+    parts.rollout.close()
 
 
 class _Server(uvicorn.Server):

@@ -30,9 +30,13 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Fitted:
-    """The model in evaluation mode, and how it came about."""
+    """The model in evaluation mode, and how it came about.
+
+    ``previous`` is the model before `refit`: it has not learnt each user's newest known interaction.
+    """
 
     model: SasRec
+    previous: SasRec
     validation_ndcg_at_10: float
     epochs: int
     best_epoch: int
@@ -54,12 +58,15 @@ def fit(split: Split, items: int, settings: Settings, *, progress: Progress, thr
     model = SasRec(items, settings.shape)
     best = search(model, split, plan, rng, deadline_s=started_s + plan.budget_s * share, progress=progress)
     model.load_state_dict(best.parameters)
+    previous = copy.deepcopy(model)
+    set_cold_user(previous, split.train)
     complete = (*split.before_test, *split.not_evaluated)
     in_time = refit(model, complete, plan, rng, deadline_s=started_s + plan.budget_s, progress=progress)
     set_cold_user(model, complete)
     model.eval()
+    previous.eval()
     seconds = time.monotonic() - started_s
-    return Fitted(model, best.ndcg_at_10, best.epochs, best.epoch, seconds, best.out_of_time or not in_time)
+    return Fitted(model, previous, best.ndcg_at_10, best.epochs, best.epoch, seconds, best.out_of_time or not in_time)
 
 
 @dataclass

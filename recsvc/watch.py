@@ -60,8 +60,8 @@ class Watch:
         return 2 if replicated else 1
 
     def store_ready(self) -> bool:
-        """Whether the store has just answered a command that needs its data."""
-        return time.monotonic_ns() - self._ready_ns <= READY_VALID_NS
+        """Whether the store has just answered a command that needs its data, and its connection is still there."""
+        return self._store.up and time.monotonic_ns() - self._ready_ns <= READY_VALID_NS
 
     async def run(self) -> None:
         """Look around until cancelled."""

@@ -1,7 +1,7 @@
 """A run directory turned into what people and CI read: ``report.html``, ``junit.xml`` and ``summary.md``.
 
 Everything here is a pure function of the run directory: no clock, no network, nothing deployed. The same
-directory gives the same bytes, on any machine, months later.
+directory gives the same bytes, on any machine, months later. The same for the folder of a suite of runs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from reports import html, junit, markdown, reading
+from reports import suites
 
 
 def build(run_dir: Path) -> dict[str, Path]:
@@ -18,6 +18,9 @@ def build(run_dir: Path) -> dict[str, Path]:
     Whatever of the run is missing or unreadable is named in the reports; only an unwritable directory raises
     (``OSError``). Each file is replaced whole or not at all.
     """
+    # Drawing takes most of a second to import: only who builds a report waits for it.
+    from reports import html, junit, markdown, reading  # noqa: PLC0415
+
     read = reading.read(run_dir)
     texts = {
         "report.html": html.render(read),
@@ -25,6 +28,16 @@ def build(run_dir: Path) -> dict[str, Path]:
         "summary.md": markdown.render(read),
     }
     return {name: _write(run_dir / name, text) for name, text in texts.items()}
+
+
+def build_suite(folder: Path) -> dict[str, Path]:
+    """Write ``summary.md`` and ``junit.xml`` of a suite into its folder and return their paths by file name.
+
+    Raises ``OSError`` or ValueError where there is no ``suite.json`` that can be read.
+    """
+    suite = suites.read(folder)
+    texts = {"summary.md": suites.render_summary(suite), "junit.xml": suites.render_junit(suite, folder)}
+    return {name: _write(folder / name, text) for name, text in texts.items()}
 
 
 def _write(path: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ import re
 from reports import grounds, phases, wording
 from reports.facts import Facts, Measured
 
-_ICONS = {"PASS": "✅", "FAIL": "❌", "UNKNOWN": "❔", "": ""}
+ICONS = {"PASS": "✅", "FAIL": "❌", "UNKNOWN": "❔", "": ""}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
 _MOST_REASONS = 10
 
@@ -15,21 +15,21 @@ _MOST_REASONS = 10
 def render(facts: Facts) -> str:
     """Verdict, objectives, reasons and where the report lies, as GitHub-flavoured Markdown."""
     lines = [
-        f"## {_ICONS[facts.outcome]} {facts.outcome}: {_escape(facts.title)}",
+        f"## {ICONS[facts.outcome]} {facts.outcome}: {escape(facts.title)}",
         "",
-        _escape(wording.sentence(facts)),
+        escape(wording.sentence(facts)),
         "",
     ]
     lines += _table(facts.objectives)
     lines += _warnings(facts)
     if facts.reasons:
-        lines += ["**Reasons**", "", *(f"- {_escape(reason)}" for reason in facts.reasons[:_MOST_REASONS])]
+        lines += ["**Reasons**", "", *(f"- {escape(reason)}" for reason in facts.reasons[:_MOST_REASONS])]
         rest = len(facts.reasons) - _MOST_REASONS
         lines += [f"- and {rest} more, in the report"] if rest > 0 else []
         lines.append("")
     lines += _grounds(facts)
     trials = wording.count(len(facts.trials), "trial")
-    lines.append(f"{trials} · run {_escape(facts.run)} · the full report is `report.html` in the run's directory.")
+    lines.append(f"{trials} · run {escape(facts.run)} · the full report is `report.html` in the run's directory.")
     return "\n".join(lines) + "\n"
 
 
@@ -40,12 +40,12 @@ def _table(objectives: list[Measured]) -> list[str]:
     for m in objectives:
         precise = wording.precision(m)
         cells = (
-            f"{_ICONS[m.outcome]} {m.outcome}",
-            f"{_escape(wording.label(m.name))} ({_escape(m.name)})",
-            _escape(wording.measured(m) + (f" ({precise})" if precise else "")),
-            _escape(wording.objective(m)),
-            _escape(wording.margin(m)),
-            "" if m.baseline is None else _escape(wording.figure(m.baseline, m.unit)),
+            f"{ICONS[m.outcome]} {m.outcome}",
+            f"{escape(wording.label(m.name))} ({escape(m.name)})",
+            escape(wording.measured(m) + (f" ({precise})" if precise else "")),
+            escape(wording.objective(m)),
+            escape(wording.margin(m)),
+            "" if m.baseline is None else escape(wording.figure(m.baseline, m.unit)),
         )
         rows.append("| " + " | ".join(cells) + " |")
     return [*rows, ""]
@@ -59,10 +59,10 @@ def _grounds(facts: Facts) -> list[str]:
     lines = []
     if shown is not None:
         where = f" ({wording.trial_name(facts.trials[shown[0]])})" if len(facts.trials) > 1 else ""
-        lines.append(f"**Measured against modelled**{_escape(where)}: {_escape(shown[1])}")
-    lines.append(f"**Measuring error**: {_escape(grounds.calibrated(facts))}")
+        lines.append(f"**Measured against modelled**{escape(where)}: {escape(shown[1])}")
+    lines.append(f"**Measuring error**: {escape(grounds.calibrated(facts))}")
     if gaps := grounds.absent(facts):
-        lines.append(f"**Absent, not zero**: {_escape('; '.join(what for what, _ in gaps))}.")
+        lines.append(f"**Absent, not zero**: {escape('; '.join(what for what, _ in gaps))}.")
     return [part for line in lines for part in (line, "")]
 
 
@@ -76,10 +76,10 @@ def _warnings(facts: Facts) -> list[str]:
         said.append(warning)
     if facts.simulated:
         said.append(f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}: see the report.")
-    return [line for warning in said for line in (f"> ⚠️ {_escape(warning)}", "")]
+    return [line for warning in said for line in (f"> ⚠️ {escape(warning)}", "")]
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text that Markdown shows as it is: no link, image, mention, table cell or HTML comes out of it."""
     html = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", html)

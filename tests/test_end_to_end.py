@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,16 @@ def recdr(environment: dict[str, str]) -> Recdr:
     return run
 
 
-def changed(drill: str, path: Path, **objectives: dict[str, float]) -> Path:
-    """A copy of a shipped drill with other objectives."""
+def quick(drill: str, path: Path, pauses: Sequence[float] = (5, 4), **changed: Any) -> Path:
+    """A copy of a shipped drill that is over sooner: fewer users, shorter pauses; ``changed`` are settings of recdr's.
+
+    All copies with one topology share a baseline.
+    """
     document = yaml.safe_load(spec.find(drill).read_text())
-    document["extensions"][0]["objectives"] = objectives
+    for step, pause in zip(document["method"], pauses, strict=True):
+        step["pauses"] = {"after": pause}
+    quicker = {"load": {"rate": 40, "users": 20}, "probes": {"evaluation_users": 60}, "settle_s": 2, "tail_s": 3}
+    document["extensions"][0] |= quicker | changed
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
 
@@ -57,7 +63,7 @@ def told(answer: subprocess.CompletedProcess[str]) -> str:
     return f"exit {answer.returncode}\n{answer.stdout[-4000:]}\n{answer.stderr[-4000:]}"
 
 
-def test_failover_passes_and_judging_a_copy_gives_the_same_document(recdr: Recdr, tmp_path: Path) -> None:
+def test_failover_passes_and_its_record_can_be_judged_again_by_other_objectives(recdr: Recdr, tmp_path: Path) -> None:
     answer = recdr("drill", "run", "failover.yaml", "--json", "--seed", "11", "--out", str(tmp_path / "runs"))
     assert answer.returncode == 0, told(answer)
     document: dict[str, Any] = json.loads(answer.stdout)
@@ -80,48 +86,65 @@ def test_failover_passes_and_judging_a_copy_gives_the_same_document(recdr: Recdr
     assert again.returncode == 0, told(again)
     assert again.stdout == answer.stdout == (copy / "verdict.json").read_text()
 
+    drill = yaml.safe_load((copy / "drill.yaml").read_text())
+    drill["extensions"][0]["objectives"] = {"rto_write_s": {"max": 0.001}, "recall_at_20": {"min": 0.99}}
+    (copy / "drill.yaml").write_text(yaml.safe_dump(drill, sort_keys=False))
+    harder = recdr("drill", "judge", str(copy))
+    assert harder.returncode == 1, told(harder)
+    said = harder.stdout + harder.stderr
+    assert "rto_write_s" in said
+    assert "at most 0.001" in said
+    assert "recall_at_20" in said
 
-def test_an_objective_that_cannot_be_met_fails_and_says_why(recdr: Recdr, tmp_path: Path) -> None:
-    drill = changed("failover.yaml", tmp_path / "hard.yaml", rto_write_s={"max": 0.001}, recall_at_20={"min": 0.99})
-    answer = recdr("drill", "run", str(drill))
-    assert answer.returncode == 1, told(answer)
-    assert "rto_write_s" in answer.stderr
-    assert "at most 0.001" in answer.stderr
-    assert "recall_at_20" in answer.stderr
+
+@pytest.fixture(scope="module")
+def standing(environment: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """A lab that stays, for the drills that do not need one of their own."""
+    command = [RECDR, "up", "--accelerator", "simulated", "--json"]
+    up = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert up.returncode == 0, told(up)
+    # It ends the lab once nobody holds the other end of its pipe any more: also when these tests are killed.
+    down = f"read _; exec {RECDR} down >{os.devnull} 2>&1"
+    with subprocess.Popen(["sh", "-c", down], env=environment, stdin=subprocess.PIPE, start_new_session=True):
+        yield json.loads(up.stdout)
 
 
-def test_a_fault_without_effect_is_unknown(recdr: Recdr) -> None:
-    answer = recdr("drill", "run", "noop.yaml")
+def test_a_fault_without_effect_is_unknown(standing: dict[str, Any], recdr: Recdr, tmp_path: Path) -> None:
+    answer = recdr("drill", "run", str(quick("noop.yaml", tmp_path / "noop.yaml", (0.5, 0.5))))
     assert answer.returncode == 3, told(answer)
     assert "noop" in answer.stderr
 
 
-def test_killing_a_node_fails_no_read(recdr: Recdr) -> None:
-    answer = recdr("drill", "run", "node-kill.yaml", "--json")
+def test_killing_a_node_fails_no_read(standing: dict[str, Any], recdr: Recdr, tmp_path: Path) -> None:
+    drill = quick("node-kill.yaml", tmp_path / "node-kill.yaml", objectives={"failed_reads": {"max": 0}})
+    answer = recdr("drill", "run", str(drill), "--json")
     assert answer.returncode == 0, told(answer)
     assert json.loads(answer.stdout)["measures"]["failed_reads"]["value"] == 0
 
 
-def test_losing_an_accelerator_degrades_and_comes_back(recdr: Recdr) -> None:
-    answer = recdr("drill", "run", "gpu-loss.yaml", "--json")
+def test_losing_an_accelerator_degrades_and_comes_back(standing: dict[str, Any], recdr: Recdr, tmp_path: Path) -> None:
+    answer = recdr("drill", "run", str(quick("gpu-loss.yaml", tmp_path / "gpu-loss.yaml")), "--json")
     assert answer.returncode == 0, told(answer)
 
 
 @pytest.mark.parametrize(("replication", "safe"), [("semisync", True), ("async", False)])
 def test_a_store_that_is_cut_off_with_its_writers_loses_only_what_async_acknowledged(
-    replication: str, safe: bool, recdr: Recdr, tmp_path: Path
+    replication: str, safe: bool, standing: dict[str, Any], recdr: Recdr, tmp_path: Path
 ) -> None:
-    drill = changed("store-isolation.yaml", tmp_path / f"{replication}.yaml", rpo_events={"max": 0})
+    objectives = {"rpo_events": {"max": 0}}
+    drill = quick("store-isolation.yaml", tmp_path / f"{replication}.yaml", (7, 4), objectives=objectives)
     drill.write_text(drill.read_text().replace("replication: semisync", f"replication: {replication}"))
-    answer = recdr("drill", "run", str(drill), "--json")
+    answer = recdr("drill", "run", str(drill), "--json", *([] if safe else ["--ephemeral"]))
     lost = json.loads(answer.stdout)["measures"]["rpo_events"]
     assert answer.returncode == (0 if safe else 1), told(answer)
     assert (lost["value"] == 0) is safe
     assert lost["evidence"]["replication"] == replication
 
 
-def test_partitions_lose_nothing_and_split_no_brain(recdr: Recdr) -> None:
-    answer = recdr("drill", "run", "network-partition.yaml", "--json")
+def test_partitions_lose_nothing_and_split_no_brain(standing: dict[str, Any], recdr: Recdr, tmp_path: Path) -> None:
+    objectives = {"rpo_events": {"max": 0}, "split_brain_events": {"max": 0}, "rto_read_s": {"max": 3}}
+    drill = quick("network-partition.yaml", tmp_path / "partition.yaml", (7, 5), objectives=objectives)
+    answer = recdr("drill", "run", str(drill), "--json")
     assert answer.returncode == 0, told(answer)
     document = json.loads(answer.stdout)
     assert {trial["variant"] for trial in document["trials"]} == {"isolated", "split"}
@@ -146,51 +169,48 @@ def started(words: str, environment: dict[str, str], *arguments: str) -> Iterato
             process.kill()
 
 
-def lab_of_latest_run(home: str) -> str:
-    """The PID namespace of the lab that the latest drill deployed for itself."""
-    reference = max(Path(home).glob("runs/*/lab/target.json"))
+def lab_of_run(runs: Path) -> str:
+    """The PID namespace of the lab that the only drill in ``runs`` deployed for itself."""
+    (reference,) = runs.glob("*/lab/target.json")
     return pid_namespace(json.loads(reference.read_text())["deployment"]["about"]["pid_one"])
 
 
-def test_kill_nine_in_the_middle_of_a_fault_leaves_nothing(environment: dict[str, str]) -> None:
-    home = environment["RECDR_HOME"]
-    with started("effect seen", environment, "drill", "run", "failover.yaml", "--ephemeral") as process:
-        namespace = lab_of_latest_run(home)
+def test_kill_nine_in_the_middle_of_a_fault_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    drill, runs = quick("failover.yaml", tmp_path / "failover.yaml"), tmp_path / "runs"
+    options = ["--ephemeral", "--out", str(runs)]
+    with started("effect seen", environment, "drill", "run", str(drill), *options) as process:
+        namespace = lab_of_run(runs)
         assert len(commands_in(namespace)) > 5
         process.kill()
         process.wait()
         assert eventually_empty(lambda: commands_in(namespace), 5.0) == []
-        assert eventually_empty(lambda: commands_with(home), 40.0) == []  # the watchdog sees to it that nothing is left
-    assert home not in Path("/proc/self/mounts").read_text()
+        # The watchdog sees to it that nothing is left.
+        assert eventually_empty(lambda: commands_with(str(tmp_path)), 40.0) == []
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
 
 
-def test_ctrl_c_heals_and_exits_130(environment: dict[str, str]) -> None:
-    home = environment["RECDR_HOME"]
-    with started("effect seen", environment, "drill", "run", "failover.yaml", "--ephemeral") as process:
-        namespace = lab_of_latest_run(home)
+def test_ctrl_c_heals_and_exits_130(environment: dict[str, str], tmp_path: Path) -> None:
+    drill, runs = quick("failover.yaml", tmp_path / "failover.yaml"), tmp_path / "runs"
+    options = ["--ephemeral", "--out", str(runs)]
+    with started("effect seen", environment, "drill", "run", str(drill), *options) as process:
+        namespace = lab_of_run(runs)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         rest = process.stderr.read()
         assert process.wait() == 130
     assert "everything that was broken has been healed" in rest
-    assert eventually_empty(lambda: commands_in(namespace) + commands_with(home), 5.0) == []
-    (run,) = (path for path in Path(home, "runs").iterdir() if "interrupted" in (path / "events.jsonl").read_text())
+    assert eventually_empty(lambda: commands_in(namespace) + commands_with(str(tmp_path)), 5.0) == []
+    (run,) = runs.iterdir()
+    assert "interrupted" in (run / "events.jsonl").read_text()
     assert json.loads((run / "verdict.json").read_text())["outcome"] == "UNKNOWN"
     assert (run / "report.html").exists()
 
 
-@pytest.fixture
-def standing(recdr: Recdr) -> Iterator[dict[str, Any]]:
-    up = recdr("up", "--json")
-    assert up.returncode == 0, told(up)
-    yield json.loads(up.stdout)
-    recdr("down")
-
-
 def test_a_lab_is_healed_after_kill_nine_without_being_told(
-    standing: dict[str, Any], recdr: Recdr, environment: dict[str, str]
+    standing: dict[str, Any], recdr: Recdr, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with started("effect seen", environment, "drill", "run", "failover.yaml") as process:
+    drill = quick("failover.yaml", tmp_path / "failover.yaml")
+    with started("effect seen", environment, "drill", "run", str(drill)) as process:
         process.kill()
         process.wait()
     assert eventually_empty(lambda: pids_with("drills.watchdog", environment["RECDR_HOME"]), 60.0) == []
@@ -242,12 +262,13 @@ def test_heal_restores_a_lab_after_kill_nine_of_the_watchdog_too(
     ],
 )
 def test_bad_input_is_refused_with_a_remedy(
-    recdr: Recdr, environment: dict[str, str], arguments: list[str], complaint: str
+    environment: dict[str, str], tmp_path: Path, arguments: list[str], complaint: str
 ) -> None:
     if "--port" in arguments and os.geteuid() == 0:
         pytest.skip("root may bind any port")
-    answer = recdr(*arguments)
+    own = {**environment, "RECDR_HOME": str(tmp_path)}
+    answer = subprocess.run([RECDR, *arguments], env=own, capture_output=True, text=True, timeout=280, check=False)
     assert answer.returncode == 2, told(answer)
     assert complaint in answer.stderr
     assert "Traceback" not in answer.stderr
-    assert eventually_empty(lambda: commands_with(environment["RECDR_HOME"]), 5.0) == []
+    assert eventually_empty(lambda: commands_with(str(tmp_path)), 5.0) == []

@@ -30,3 +30,20 @@ def test_what_is_held_is_finished_first() -> None:
             done.append("started and known")
         done.append("never reached")
     assert done == ["started and known"]
+
+
+def test_what_was_interrupted_inside_is_brought_back_outside_without_another_interruption() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    done = []
+    with interruptible("the outer one heeds it when nothing stopped the inner one"):
+        with interruptible("not interrupted"):
+            pass
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGINT)
+    with interruptible("all is left as it was"):
+        with pytest.raises(Interrupted), interruptible("the inner one"):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("brought back")
+    assert done == ["brought back"]
+    assert signal.getsignal(signal.SIGINT) is before

@@ -382,8 +382,18 @@ method:
             "no node 'primary/node-3' in this drill. Did you mean 'primary/node-2'",
         ),
         ("node_kill", "node: primary/node-1, signal: KIL", "Did you mean 'KILL'?"),
-        ("node_kill", "", "'node' is missing. It takes node (such as primary/node-1), signal"),
-        ("gpu_loss", "node: standby/node-1, layer: real", "Known: auto, context, simulated."),
+        ("node_kill", "", "'node' or 'region' is missing. It takes node (such as primary/node-1), or region"),
+        ("node_kill", "node: primary/node-1, region: primary", "arguments.region: 'node' and 'region' cannot both be"),
+        ("node_kill", "node: primary/node-1, count: 2", "arguments.count: 'count' is only for a region's nodes"),
+        ("node_kill", "region: standby, count: 3", "arguments.count: 3 of the 2 nodes of standby is not possible."),
+        ("node_kill", "node: primary/node-1, restart_after_s: 1", "nobody restarts the node. Add restart: true"),
+        ("node_kill", "node: primary/node-1, restart: yes please", "true or false is expected, not the text"),
+        ("node_pause", "region: primary, count: 0", "arguments.count: 0 of the 2 nodes of primary is not possible."),
+        ("node_slow", "node: primary/node-1, share: 0.5", "arguments.share: 0.5 is not above 0 and at most 0.1."),
+        ("node_slow", "", "'node' is missing. It takes node (such as primary/node-1), share"),
+        ("store_pause", "region: primry", "there is no region 'primry' in this drill. Did you mean 'primary'?"),
+        ("replication_stop", "region: primary", "this fault takes no arguments"),
+        ("gpu_loss", "node: standby/node-1, layer: real", "Known: auto, context, hidden, simulated."),
         (
             "partition",
             "a: primary, b: 'edge, stanby'",
@@ -409,14 +419,17 @@ def test_arguments_are_held_against_the_fault_and_the_topology(
     ("fault", "arguments"),
     [
         ("node_kill", {"node": "standby/node-2", "signal": "TERM"}),
+        ("node_pause", {"region": "standby"}),
         ("gpu_loss", {"node": "primary/node-1", "layer": "simulated"}),
-        ("partition", {"a": "primary/node-1", "b": "primary/store,standby"}),
+        ("partition", {"a": "primary/node-1", "b": "primary/store,standby", "direction": "both"}),
         ("noop", {}),
     ],
 )
 def test_right_arguments_are_kept(file: Path, fault: str, arguments: dict[str, str]) -> None:
     inline = ", ".join(f'{name}: "{value}"' for name, value in arguments.items())
-    assert load(written(file, edited(METHOD, FAULT % (fault, inline)))).faults() == [FaultUse(fault, arguments, 14)]
+    defaults = {f.name: f.default for f in dataclasses.fields(FAULTS[fault]) if f.default is not dataclasses.MISSING}
+    kept = FaultUse(fault, {**defaults, **arguments}, 14)
+    assert load(written(file, edited(METHOD, FAULT % (fault, inline)))).faults() == [kept]
 
 
 def test_rollbacks_may_heal_what_the_method_injects_and_nothing_else(file: Path) -> None:

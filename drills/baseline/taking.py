@@ -64,6 +64,7 @@ def take(trial: Trial, events: EventWriter, options: Options) -> dict[str, Any]:
             raise UsageError(_none_accepted(trial.drill, conditions))
         found = store.accept(_recorded(trial, events))
     data = found.event(new=new, host_differences=host_differences(found.host, host))
+    data["same_deployment"] = new or found.recorded_in in trial.earlier
     trial.observer.event(events.write("baseline.recorded", **data))
     return data
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from drills import baseline, spec
 from drills.baseline import Baseline, Store
-from drills.cli.drill import AsJson, DrillName
+from drills.cli.arguments import AsJson, DrillName
 from drills.cli.terminal import ERR, OUT, Lines, Screen, measured
 from drills.errors import UsageError
 from drills.home import home

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from drills import comparable, compare
-from drills.cli.drill import AsJson, complete_run
+from drills.cli.arguments import AsJson, complete_run
 from drills.cli.terminal import ERR, OUT, measured
 from drills.compare import Compared, Comparison, Finding
 from drills.errors import UsageError

@@ -1,24 +1,22 @@
-"""``recdr drill``: list, show, validate, run, judge and heal drills."""
+"""``recdr drill``: list, show, validate, judge and heal drills; run.py runs them, plan.py tells what that would do."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shlex
 import sys
-from contextlib import nullcontext
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.syntax import Syntax
 from rich.table import Table
 
-from drills import engine, judging, open_runs, spec, undo
-from drills.baseline import Store
-from drills.cli.terminal import ERR, OUT, Lines, Screen, print_verdict
-from drills.engine import Options
-from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
+from drills import judging, open_runs, spec, suite, undo
+from drills.cli.arguments import AsJson, DrillName, RunName, Tags, complete_drill
+from drills.cli.faults import faults
+from drills.cli.plan import plan
+from drills.cli.run import finish, run
+from drills.cli.terminal import OUT
+from drills.errors import EXIT_UNKNOWN, UsageError
 from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.home import home
@@ -31,42 +29,12 @@ from drills.targets.opening import check_abilities, check_hooks
 from drills.undo import Intent
 
 app = typer.Typer(no_args_is_help=True, help="Run drills and judge them.")
-EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
-
-
-def _complete_drill(incomplete: str) -> list[str]:
-    return [path.name for path in spec.shipped() if path.name.startswith(incomplete)]
-
-
-def complete_run(incomplete: str) -> list[str]:
-    """The ids of runs that begin so."""
-    runs = home() / "runs"
-    return sorted(path.name for path in runs.glob(f"{incomplete}*")) if runs.is_dir() else []
-
-
-def _complete_baseline(incomplete: str) -> list[str]:
-    return [found.id for found in Store.of(home()).all() if found.id.startswith(incomplete)]
-
-
-DrillName = Annotated[
-    str,
-    typer.Argument(metavar="DRILL", help="A drill file, or the name of a shipped one.", autocompletion=_complete_drill),
-]
-RunName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[RUN]",
-        help="A run's id, its beginning, or its directory; default: the latest.",
-        autocompletion=complete_run,
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """List the drills that come with recdr."""
-    drills = [spec.load(path) for path in spec.shipped()]
+def list_(tags: Tags = None, as_json: AsJson = False) -> None:
+    """List the drills that come with recdr; with --tag those that 'recdr drill run --tag' would run."""
+    drills = [spec.load(path) for path in spec.shipped()] if not tags else suite.choose([], tags)
     if as_json:
         rows = [{"name": d.path.name, "title": d.title, "tags": list(d.tags), "path": str(d.path)} for d in drills]
         OUT.print_json(json.dumps(rows))
@@ -93,7 +61,7 @@ def show(name: DrillName) -> None:
 def validate(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="DRILL...", help="Drill files or shipped names.", autocompletion=_complete_drill),
+        typer.Argument(metavar="DRILL...", help="Drill files or shipped names.", autocompletion=complete_drill),
     ],
 ) -> None:
     """Check drill files without deploying anything; exits 2 at the first mistake."""
@@ -107,60 +75,9 @@ def validate(
         )
 
 
-@app.command()
-def run(
-    name: DrillName,
-    trials: Annotated[
-        int | None, typer.Option(min=1, max=100, help="How many trials; default: what the drill says.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of everything random; default: the drill's, else drawn.")
-    ] = None,
-    as_json: AsJson = False,
-    accelerator: Annotated[
-        str | None,
-        typer.Option(help="auto, cuda, cpu or simulated; default: what the drill says.", metavar="KIND"),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Where run directories go; default: .recdr/runs.", metavar="DIR", file_okay=False),
-    ] = None,
-    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            help="Hold it against this baseline; default: the accepted one, else one recorded now.",
-            metavar="ID",
-            autocompletion=_complete_baseline,
-        ),
-    ] = None,
-    require_baseline: Annotated[
-        bool, typer.Option("--require-baseline", help="Refuse to run where no baseline is accepted, for CI.")
-    ] = False,
-) -> None:
-    """Run a drill: deploy, break, measure, heal, judge, report.
-
-    Exits 0 PASS, 1 FAIL, 3 UNKNOWN, 2 usage, 70 a bug in recdr, 130 interrupted (healed first).
-    """
-    if accelerator not in (None, "auto", "cuda", "cpu", "simulated"):
-        raise UsageError(f"--accelerator {accelerator}: choose auto, cuda, cpu or simulated")
-    drill = spec.load(spec.find(name))
-    options = Options(
-        trials=trials,
-        seed=seed,
-        out=out.absolute() if out else None,
-        accelerator=accelerator,
-        ephemeral=ephemeral,
-        port=port,
-        baseline=baseline,
-        require_baseline=require_baseline,
-        command=("recdr", *map(shlex.quote, sys.argv[1:])),
-    )
-    screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
-    with screen or nullcontext():
-        finished = engine.run(drill, options, screen or Lines())
-    _finish(finished, as_json)
+app.command()(run)
+app.command()(plan)
+app.command()(faults)
 
 
 @app.command()
@@ -168,7 +85,7 @@ def judge(name: RunName = None, as_json: AsJson = False) -> None:
     """Judge a recorded run again, from its directory alone, and rebuild its report."""
     found = rundir.find(home() / "runs", name)
     judging.judge_run(found)
-    _finish(found, as_json)
+    finish(found, as_json)
 
 
 @app.command()
@@ -250,17 +167,3 @@ def _tell_nothing_to_heal(run: rundir.RunDir | None) -> None:
         "recdr drill heal DIRECTORY",
         soft_wrap=True,
     )
-
-
-def _finish(run_dir: rundir.RunDir, as_json: bool) -> None:
-    """Show the verdict and end with its exit code."""
-    raw = run_dir.verdict.read_text()
-    document: dict[str, Any] = json.loads(raw)
-    if as_json:
-        with contextlib.suppress(OSError):  # nobody reads any more: the exit code still says what was found
-            sys.stdout.write(raw)
-            sys.stdout.flush()
-    else:
-        print_verdict(document)
-        ERR.print(f"report: {run_dir.path / 'report.html'}", soft_wrap=True)
-    raise typer.Exit(EXIT_CODES[document["outcome"]])

@@ -69,9 +69,7 @@ def status(as_json: AsJson = False) -> None:
         raise typer.Exit(EXIT_UNKNOWN)
     state = lab.status()
     nodes = {node: lab.observe(node) for region in REGIONS for node in lab.nodes_of(region)}
-    healthy = all((seen or {}).get("ready") for seen in nodes.values()) and not (
-        state["cuts"] or state["lost"] or state["broken"]
-    )
+    healthy = all((seen or {}).get("ready") for seen in nodes.values()) and not (state["broken"] or state["lost"])
     if as_json:
         document = {
             "up": True,
@@ -100,11 +98,7 @@ def _print_status(lab: LocalTarget, state: dict[str, list[str]], nodes: dict[str
         accelerator = f"{seen.get('accelerator')} {seen.get('accelerator_state')}"
         table.add_row(node, ready, accelerator, str(seen.get("store_role")), "yes" if seen.get("writable") else "no")
     OUT.print(table)
-    broken = [
-        *(f"region {region} is lost" for region in state["lost"]),
-        *(" and ".join(pair) + " are cut off" for pair in state["cuts"]),
-        *state["broken"],
-    ]
+    broken = [*(f"region {region} is lost" for region in state["lost"]), *state["broken"]]
     OUT.print("broken    " + ("; ".join(broken) or "nothing"))
 
 

@@ -53,7 +53,7 @@ def words(event: Event) -> str | None:
     data = event.data
     fault = data.get("fault")
     lines: dict[str, Callable[[], str]] = {
-        "target.deployed": lambda: f"deployed in {data.get('deploy_seconds', '?')} s, edge at {data.get('edge_url')}",
+        "target.deployed": lambda: _deployed(data),
         "baseline.recorded": lambda: _baseline(data),
         "trial.started": lambda: f"trial {event.trial}" + (f" ({data['variant']})" if data.get("variant") else ""),
         "load.started": lambda: "users and probes are on",
@@ -74,10 +74,17 @@ def words(event: Event) -> str | None:
     return line() if line else None
 
 
+def _deployed(data: dict[str, Any]) -> str:
+    if earlier := data.get("earlier_runs"):
+        return f"the same lab as for {len(earlier)} drill(s) before, edge at {data.get('edge_url')}"
+    return f"deployed in {data.get('deploy_seconds', '?')} s, edge at {data.get('edge_url')}"
+
+
 def _baseline(data: dict[str, Any]) -> str:
     if data["new"]:
         return "baseline recorded now; later runs are held against it"
-    text = f"baseline recorded earlier, by {data['recorded_in']}"
+    when = "earlier on this very lab" if data.get("same_deployment") else "earlier"
+    text = f"baseline recorded {when}, by {data['recorded_in']}"
     if data.get("same_host") is not False:
         return text
     differs = "; ".join(data.get("host_differences", []))

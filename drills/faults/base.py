@@ -120,7 +120,7 @@ def inject(fault: Fault) -> dict[str, Any]:
         raise
     done = time.monotonic_ns()
     undo.injected(fault.name, arguments(fault), asdict(fault.fidelity(target)), begin, done)
-    evidence = wait_for(lambda: fault.took_effect(target), EFFECT_TIMEOUT_S)
+    evidence = wait_for(lambda: fault.took_effect(target), getattr(fault, "effect_timeout_s", EFFECT_TIMEOUT_S))
     undo.effect(fault.name, arguments(fault), evidence.observed, evidence.text, evidence.details)
     return asdict(evidence)
 

@@ -1,57 +1,102 @@
-"""The accelerator of one node fails under a running request."""
+"""Accelerators fail: under a running request, or so that a node starts without one.
+
+Three layers. ``context``: a trap kernel in the serving process's own CUDA context, as after XID 13, 31 or 43; the error
+is sticky, only a restart helps. ``hidden``: the node restarts with ``/dev/nvidia*`` masked in a mount namespace of its
+own, as after XID 79, when a GPU has fallen off the bus. ``simulated``: where there is no GPU, the inference layer
+raises the same error as after a lost context where it hands over to the device.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
-from drills.faults.looks import answer_degraded
-from drills.targets.base import GpuFaultable, Target
+from drills.faults.looks import all_of, answer_degraded
+from drills.faults.picked import Misfit, misfit, picked, picked_at, share_text
+from drills.targets.base import GpuFaultable, RealGpu, Target
+
+_FIDELITY = {
+    "simulated": Fidelity(
+        "simulated",
+        "that the service notices an accelerator error, answers what is in flight on the CPU and comes back",
+        "anything about a GPU, its driver or CUDA: the error is raised at the execution-provider boundary",
+    ),
+    "context": Fidelity(
+        "real",
+        "that the service survives a sticky CUDA error in its own context, as after XID 13, 31 or 43",
+        "a GPU that fell off the bus or needs a reset",
+    ),
+    "hidden": Fidelity(
+        "real",
+        "that a node starts and serves without the GPU it should have, as after XID 79, and that its peers carry on",
+        "the moment in which a GPU falls off the bus under running kernels: the node is restarted without it",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class GpuLoss:
-    """Make the accelerator of ``node`` fail; ``layer`` is ``auto``, ``context`` (a real GPU) or ``simulated``."""
+    """Make the accelerator of ``node``, or of ``count`` nodes of ``region``, fail.
 
-    node: str
-    layer: str = "auto"
+    ``layer`` is ``auto`` (default: ``context`` on a GPU, else ``simulated``), ``context``, ``hidden`` or ``simulated``.
+    """
+
+    node: str = ""
+    region: str = ""
+    count: int = 1
+    layer: Literal["auto", "context", "hidden", "simulated"] = "auto"
     name: ClassVar[str] = "gpu_loss"
     needs: ClassVar[tuple[type, ...]] = (GpuFaultable,)
+    effect_timeout_s: ClassVar[float] = 15.0
+    """A node that restarts without its GPU has to load the model first."""
+
+    @staticmethod
+    def misfit(given: Mapping[str, Any], nodes: Nodes) -> Misfit | None:
+        """What is wrong with the arguments together; None where nothing is."""
+        return misfit(given, nodes)
+
+    @staticmethod
+    def needs_for(given: Mapping[str, Any]) -> tuple[type, ...]:
+        """What the target must be able to do beyond ``needs`` with these arguments."""
+        return (RealGpu,) if given.get("layer") in ("context", "hidden") else ()
 
     def fidelity(self, target: GpuFaultable) -> Fidelity:
-        if target.accelerator_layer(self.node, self.layer) == "simulated":
-            return Fidelity(
-                "simulated",
-                "that the service notices an accelerator error, answers what is in flight on the CPU and comes back",
-                "anything about a GPU, its driver or CUDA: the error is raised at the execution-provider boundary",
-            )
-        return Fidelity(
-            "real",
-            "that the service survives a sticky CUDA error in its own context, as after XID 13, 31 or 43",
-            "a GPU that fell off the bus or needs a reset",
-        )
+        return _FIDELITY[target.accelerator_layer(self._nodes(target)[0], self.layer)]
 
     def blast_radius(self, nodes: Nodes) -> BlastRadius:
-        region = self.node.partition("/")[0]
-        text = f"the accelerator of 1 of {len(nodes[region])} nodes of {region}; that node goes on, on its CPU"
-        return BlastRadius((self.node,), text)
+        names = picked(self, nodes)
+        return BlastRadius(names, f"the accelerators of {share_text(names, nodes)}, which go on on their CPUs")
 
     def inject(self, target: GpuFaultable) -> None:
-        target.fail_accelerator(self.node, target.accelerator_layer(self.node, self.layer))
+        for node in self._nodes(target):
+            target.fail_accelerator(node, target.accelerator_layer(node, self.layer))
 
     def took_effect(self, target: Target) -> Evidence:
-        if answer_degraded(target, self.node):
-            return Evidence(True, f"{self.node} answers a recommendation asked from the edge, and says it is degraded")
-        return Evidence(False, f"{self.node} does not say that its answers are degraded")
+        return all_of(_degraded(target, node) for node in self._nodes(target))
 
     def heal(self, target: GpuFaultable) -> None:
-        target.restore_accelerator(self.node)
+        for node in self._nodes(target):
+            target.restore_accelerator(node)
 
     def healed(self, target: Target) -> Evidence:
-        if answer_degraded(target, self.node) is False:
-            return Evidence(True, f"{self.node} answers a recommendation asked from the edge, and is not degraded")
-        return Evidence(False, f"{self.node} does not answer yet, or only degraded")
+        return all_of(_sound(target, node) for node in self._nodes(target))
+
+    def _nodes(self, target: Any) -> tuple[str, ...]:
+        return picked_at(self, target)
+
+
+def _degraded(target: Target, node: str) -> Evidence:
+    if answer_degraded(target, node):
+        return Evidence(True, f"{node} answers a recommendation asked from the edge, and says it is degraded")
+    return Evidence(False, f"{node} does not say that its answers are degraded")
+
+
+def _sound(target: Target, node: str) -> Evidence:
+    if answer_degraded(target, node) is False:
+        return Evidence(True, f"{node} answers a recommendation asked from the edge, and is not degraded")
+    return Evidence(False, f"{node} does not answer yet, or only degraded")
 
 
 inject, heal = activities(GpuLoss)

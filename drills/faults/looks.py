@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -18,16 +20,47 @@ def node_silent(target: Target, node: str) -> Evidence:
     return Evidence(False, f"{node} still answers requests sent to it from the edge")
 
 
-def answer_degraded(target: Target, node: str) -> bool | None:
-    """Whether ``node`` answers a recommendation asked of it from the edge as degraded; None without an answer."""
-    headers = {NODE_HEADER: node}
-    body = {"user": "recdr-look", "k": 5}
+@dataclass(frozen=True)
+class NodeAnswer:
+    """A node's answer to a recommendation asked of it from the edge; ``model`` is the version that it names."""
+
+    status: int
+    took_s: float
+    degraded: bool | None
+    model: str | None
+
+    @property
+    def ok(self) -> bool:
+        return self.status == httpx.codes.OK
+
+
+def ask_node(target: Target, node: str) -> NodeAnswer | None:
+    """Ask ``node`` for a recommendation from the edge, past the traffic director's choice; None without an answer."""
+    headers, body, begin = {NODE_HEADER: node}, {"user": "recdr-look", "k": 5}, time.monotonic()
     try:
         answer = httpx.post(f"{target.deployment.ops_url}/v1/recommend", json=body, headers=headers, timeout=2.0)
     except httpx.HTTPError:
         return None
     degraded = answer.headers.get("X-Recsvc-Degraded")
-    return None if answer.status_code != httpx.codes.OK or degraded is None else bool(degraded == "1")
+    return NodeAnswer(
+        status=answer.status_code,
+        took_s=time.monotonic() - begin,
+        degraded=None if degraded is None else bool(degraded == "1"),
+        model=answer.headers.get("X-Recsvc-Model"),
+    )
+
+
+def answer_degraded(target: Target, node: str) -> bool | None:
+    """Whether ``node`` answers a recommendation asked of it from the edge as degraded; None without an answer."""
+    answer = ask_node(target, node)
+    return answer.degraded if answer is not None and answer.ok else None
+
+
+def all_of(seen: Iterable[Evidence]) -> Evidence:
+    """Observed where every one is, with all their texts; else the first that is not."""
+    seen = list(seen)
+    missing = next((evidence for evidence in seen if not evidence.observed), None)
+    return missing or Evidence(True, "; ".join(evidence.text for evidence in seen))
 
 
 def nodes_ready(target: Target, nodes: Iterable[str]) -> Evidence:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from drills import processes
+from drills import processes, surge
 from drills.errors import TargetError
 from drills.load.audience import Audience
 from drills.load.probes import able
@@ -94,13 +94,19 @@ class Clients:
         load = self.drill.load
         return min(load.workers, load.users) if load.rate > 0 else 0
 
+    @property
+    def load_rps(self) -> float:
+        """What all users together ask for a second, unless a surge multiplies it."""
+        return self.drill.load.rate if self.workers else 0.0
+
     def parts(self) -> list[Path]:
         """Where the clients write what they see; the prober's comes first."""
         names = ["prober", *(f"load-{worker}" for worker in range(self.workers))]
         return [self.run.parts / f"{self.trial}-{who}.part" for who in names]
 
     def start(self) -> None:
-        """Start the users and the probes; both run until ``stop``."""
+        """Start the users and the probes; both run until ``stop``. A surge that an earlier trial left is over."""
+        surge.path(self.run.path).unlink(missing_ok=True)
         for worker in range(self.workers):
             self._load.append(self._start_locust(worker))
         self._prober = self._start_prober()
@@ -181,6 +187,7 @@ class Clients:
             "mix": self.mix,
             "trial": self.trial,
             "out": str(self.parts()[1 + worker]),
+            "surges": str(surge.path(self.run.path)),
             "id_prefix": f"{self.id_prefix}-L{worker}",
             "timeout_s": self.drill.probes.timeout_s,
             "shoppers": self.audience.shoppers,

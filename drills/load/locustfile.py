@@ -2,25 +2,32 @@
 
 Locust is closed-loop: a user waits for an answer before the next request, so its latencies flatter a hanging service.
 They are recorded for throughput and errors; RTO and latency objectives rest on the open-loop probes.
+A surge (drills/surge.py) multiplies the users, each at the pace that everybody has: more of the same users, so that
+the offered rate rises without anybody having to be answered faster.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import gevent
 import msgspec
 from locust import User, constant_throughput, events, task
+from locust.env import Environment
 
+from drills import surge
 from drills.asking.service import Service
 from drills.load import punctual
 from drills.load.sender import Answer, Sender
 from drills.recording.record import Request, RequestWriter
 
 FLUSH_S = 0.2
+FOLLOW_S = 0.1
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -33,6 +40,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     mix: dict[str, float]
     trial: int
     out: str
+    surges: str
     id_prefix: str
     timeout_s: float
     shoppers: list[str]
@@ -53,17 +61,38 @@ def _share(op: str) -> int:
     return round(1000 * CONFIG.mix.get(op, 0))
 
 
+@dataclass
+class Crowd:
+    """How many users there are to be now, and how often each asks (a second); together they reach the wanted rate."""
+
+    users: int = CONFIG.users
+    each_per_s: float = CONFIG.rate / CONFIG.users
+
+    def follow(self, factor: float) -> bool:
+        """Be ``factor`` times the drill's load; returns whether that is another number of users."""
+        before, self.users = self.users, max(1, math.ceil(CONFIG.users * factor))
+        self.each_per_s = CONFIG.rate * factor / self.users
+        return self.users != before
+
+
+CROWD = Crowd()
+
+
 class Shopper(User):
-    """One customer; all of them together reach ``rate`` requests a second."""
+    """One customer; all of them together reach the wanted rate."""
 
     host = CONFIG.url
     sender: Sender
-    wait_time = constant_throughput(CONFIG.rate / CONFIG.users)
+
+    def wait_time(self) -> float:
+        """Seconds until this user's next request, counted so that requests begin at the common pace."""
+        wait: float = constant_throughput(CROWD.each_per_s)(self)
+        return wait
 
     def on_start(self) -> None:
         """Users do not arrive in step: without this they would all ask in the same moment, for ever."""
         self.sender = Sender(CONFIG.url, CONFIG.timeout_s)
-        gevent.sleep(RANDOM.uniform(0, CONFIG.users / CONFIG.rate))
+        gevent.sleep(RANDOM.uniform(0, 1 / CROWD.each_per_s))
 
     @task(_share("recommend"))
     def recommend(self) -> None:
@@ -121,16 +150,29 @@ def _record(op: str, number: str | None, answer: Answer) -> Request:
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]  # locust publishes no type for it
-def begin(**_: object) -> None:
-    """Leave the processors to the probes, and let readers follow also while few requests come."""
+def begin(environment: Environment, **_: object) -> None:
+    """Leave the processors to the probes, let readers follow also while few requests come, and follow surges."""
     punctual.give_way()
     gevent.spawn(_flush_for_ever)
+    gevent.spawn(_follow_for_ever, environment)
 
 
 def _flush_for_ever() -> None:
     while True:
         gevent.sleep(FLUSH_S)
         WRITER.flush()
+
+
+def _follow_for_ever(environment: Environment) -> None:
+    """Have as many users as the surges in force ask for, none where nobody has begun yet."""
+    path = Path(CONFIG.surges)
+    while True:
+        gevent.sleep(FOLLOW_S)
+        if CROWD.follow(surge.factor(path)) and environment.runner is not None:
+            # All at once: each waits a while of its own before its first request, so they do not come in step.
+            environment.runner.start(
+                CROWD.users, spawn_rate=max(CROWD.users, CONFIG.users, environment.runner.user_count)
+            )
 
 
 @events.quit.add_listener  # type: ignore[untyped-decorator]  # locust publishes no type for it

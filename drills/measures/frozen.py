@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from drills.measures.listed import STREAMS, Listed, listed_in
+from drills.measures.listed import STREAMS, Listed, listed
 from drills.measures.model import Settings
+from drills.measures.phases import in_phase
 from drills.recording.timeline import Ints, Timeline
 
 EVERYBODY = 0.9
@@ -17,12 +18,13 @@ def frozen(timeline: Timeline, settings: Settings) -> Iterator[str]:
     """A sentence for each phase in which the same items went to everybody, or to everybody whom a region served.
 
     Only where lists should be personal, and at least ``min_lists`` different users were given them. Everybody
-    means nine answers in ten: those under way when the fault struck still came from a service that was well.
+    means nine answers in ten: those under way when the fault struck still came from a service that was well. An answer
+    that says itself that it is degraded does not pretend to be a recommendation for this user, and does not count.
     """
     if not settings.personal:
         return
     for phase in ("before", "during", "after"):
-        answers = listed_in(timeline, phase, *STREAMS)
+        answers = _listed_in(timeline, phase)
         regions = answers.region.counts()
         sets = _sets_of(answers)
         groups = {"": answers} | {f" by {name}": answers.where(answers.region.equals(name)) for name in regions}
@@ -32,6 +34,12 @@ def frozen(timeline: Timeline, settings: Settings) -> Iterator[str]:
                 what = "one and the same list" if lists == 1 else f"the same items, in {lists} different orders"
                 yield f"In the phase '{phase}' {users} different users were all given {what}{who}."
                 break
+
+
+def _listed_in(timeline: Timeline, phase: str) -> Listed:
+    requests = timeline.requests
+    rows = requests.stream.equals(*STREAMS) & in_phase(timeline, phase) & (requests.degraded != 1)
+    return listed(requests.where(rows))
 
 
 def _sets_of(answers: Listed) -> Ints:

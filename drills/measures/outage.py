@@ -14,6 +14,8 @@ EDGE = "edge"
 HOME = "primary"
 AWAY = "standby"
 STORE = "store"
+KEEP_SERVING = frozenset({"gpu_loss", "gpu_slow", "model_corrupt", "model_stale", "noop", "load_surge"})
+"""Faults that leave all nodes and stores where they are, unless they restart one."""
 FROZEN_BY = frozenset({"STOP", "TSTP", "TTIN", "TTOU"})
 
 Fault = tuple[str, Mapping[str, Any]]
@@ -57,22 +59,27 @@ class Outage:
 def outage(faults: Sequence[Fault], regions: Mapping[str, Sequence[str]]) -> Outage | None:
     """What ``faults`` together take away from the nodes of ``regions``; None where that cannot be told.
 
-    Cannot be told: a fault that is not known here, a region without nodes, a cut inside a region.
+    Cannot be told: a fault that is not known here, a region without nodes, a cut inside a region or of one way only.
     """
     if set(regions) != {HOME, AWAY} or not all(isinstance(nodes, list | tuple) and nodes for nodes in regions.values()):
         return None
     refusing: set[str] = set()
     frozen: set[str] = set()
     lost: set[str] = set()
+    unreachable: set[str] = set()
     cuts: set[tuple[str, str]] = set()
     for name, given in faults:
-        if name == "node_kill":
-            (frozen if given.get("signal", "KILL") in FROZEN_BY else refusing).add(str(given.get("node")))
+        if name == "node_kill" and not given.get("restart"):
+            (frozen if given.get("signal", "KILL") in FROZEN_BY else refusing).update(_nodes(given, regions))
+        elif name == "node_pause":
+            frozen.update(_nodes(given, regions))
         elif name == "region_loss":
             lost.add(str(given.get("region")))
-        elif name == "partition":
+        elif name == "partition" and given.get("direction", "both") == "both":
             cuts |= set(_pairs(given))
-        elif name not in ("gpu_loss", "noop"):
+        elif name == "edge_cut":
+            unreachable.update(regions.get(str(given.get("region")), ()))
+        elif name not in KEEP_SERVING or given.get("layer") == "hidden" or given.get("by") == "restart":
             return None
     if any(_site(a) == _site(b) for a, b in cuts):
         return None
@@ -82,7 +89,7 @@ def outage(faults: Sequence[Fault], regions: Mapping[str, Sequence[str]]) -> Out
     return Outage(
         refusing=frozenset(refusing & set(nodes)),
         frozen=frozenset(frozen & set(nodes)),
-        silent=frozenset(node for node in nodes if apart.of(EDGE, node)),
+        silent=frozenset(node for node in nodes if node in unreachable or apart.of(EDGE, node)),
         fails_over=not master_seen and not apart.of(EDGE, f"{AWAY}/{STORE}"),
         master_alone=master_seen and apart.of(f"{HOME}/{STORE}", f"{AWAY}/{STORE}"),
         regions={region: tuple(regions[region]) for region in (HOME, AWAY)},
@@ -99,6 +106,13 @@ class _Apart:
         if _site(a) in self.lost or _site(b) in self.lost:
             return True
         return any(frozenset(pair) in self.cuts for pair in product({a, _site(a)}, {b, _site(b)}))
+
+
+def _nodes(given: Mapping[str, Any], regions: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The node that is named, or the first ``count`` of a region."""
+    if given.get("node"):
+        return [str(given["node"])]
+    return regions.get(str(given.get("region")), ())[: int(given.get("count", 1))]
 
 
 def _pairs(given: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -46,6 +46,22 @@ def moments(timeline: Timeline) -> Moments:
     )
 
 
+@dataclass(frozen=True)
+class Struck:
+    """One injection: it began at ``begin`` and was acknowledged at ``injected`` (ns)."""
+
+    begin: int
+    injected: int
+
+
+@remembered
+def strikes(timeline: Timeline) -> tuple[Struck, ...]:
+    """Every injection of the trial, in the order of their acknowledgements."""
+    injected = (e for e in timeline.events if e.trial is not None and e.kind == "fault.injected")
+    found = (Struck(int(e.data.get("t_begin", e.t)), _acknowledged(e)) for e in sorted(injected, key=lambda e: e.t))
+    return tuple(sorted(found, key=lambda struck: struck.injected))
+
+
 @remembered
 def stream_of(timeline: Timeline, stream: str) -> Requests:
     """The requests of one stream."""

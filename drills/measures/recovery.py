@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from drills.measures.phases import Struck
+from drills.measures.schedule import Slots
 from drills.recording.timeline import Flags
 
 
@@ -37,3 +40,24 @@ def broken_from(good: Flags, windows: Flags) -> int | None:
         return None
     start = int(np.argmin(windows))
     return start + int(np.argmin(good[start:]))
+
+
+def outages(struck: Sequence[Struck], found: Slots, judge: Callable[[Struck, Flags], Any]) -> list[tuple[Struck, Any]]:
+    """The recovery from each fault, by what was due until the next one struck; ``judge`` returns None for none there.
+
+    Where there was none before the next fault, both are one outage, which counts from the earlier. Only the last one
+    may be None in the answer. What was under way when the next fault struck may have been hit by that, and is left out.
+    """
+    judged: list[tuple[Struck, Any]] = []
+    first = 0
+    while first < len(struck):
+        for after in range(first + 1, len(struck) + 1):
+            due = found.t >= (struck[first].begin if first else found.t.min(initial=0))
+            if after < len(struck):
+                due &= (found.t < struck[after].begin) & ~found.any(found.requests.t_done >= struck[after].begin)
+            recovery = judge(struck[first], due)
+            if recovery is not None:
+                break
+        judged.append((struck[first], recovery))
+        first = after
+    return judged

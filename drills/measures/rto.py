@@ -9,10 +9,10 @@ from math import floor
 import numpy as np
 
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
-from drills.measures.phases import SECOND, moments, stream_of
-from drills.measures.recovery import broken_from, sustained_from, windows_within
+from drills.measures.phases import SECOND, Struck, moments, stream_of, strikes
+from drills.measures.recovery import broken_from, outages, sustained_from, windows_within
 from drills.measures.schedule import FAILED, GOOD, SLOW, Grid, Slots, Stalls, grid, readings, slots, stalls_of
-from drills.recording.timeline import Ints, Timeline
+from drills.recording.timeline import Flags, Ints, Timeline
 
 LEAST_PROBES = 10
 EARLY_S = 0.5
@@ -33,7 +33,8 @@ def recovery_time(timeline: Timeline, settings: Settings, name: str, stream: str
     """Seconds from the fault to the success of ``stream`` that starts a sustained recovery.
 
     The fault counts from its acknowledgement or, where it struck while it was still being injected, from the first
-    probe that showed it: a command that breaks something at once may take long to return.
+    probe that showed it: a command that breaks something at once may take long to return. Of several faults each
+    counts by itself, unless the next one struck before the service had recovered; the longest recovery is the value.
 
     Unknown (value None) where nothing was injected, the stream has too few probes, the service failed before
     the fault already, or what was not recorded decides; censored where the service never recovered.
@@ -45,24 +46,25 @@ def recovery_time(timeline: Timeline, settings: Settings, name: str, stream: str
         return unknown(name, f"No {stream} request was recorded.")
     stalls, last_due = stalls_of(timeline, settings), at.end - round(settings.settle_s * SECOND)
     before, since_begin = (
-        Probed(slots(timeline, stream, schedule, since, until), stalls, settings, schedule, at.injected)
+        Probed(slots(timeline, stream, schedule, since, until), stalls, settings, schedule, strikes(timeline))
         for since, until in ((schedule.anchor, at.begin), (at.begin, last_due))
     )
     what = {"probe_read": "reads", "probe_write": "writes"}[stream]
     trouble = since_begin.too_little() or before.until(at.begin).unsteady(what)
     if trouble:
         return unknown(name, trouble)
-    return _measure(name, what, since_begin, at.begin)
+    return _measure(name, what, since_begin)
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """``since``: where the outage counts from; ``moment``: where it counts to.
+    """``since``: where the outage counts from; ``moment``: where it counts to; ``struck``: the fault it recovers from.
 
     ``answered``: when the recovery's first answer had come. ``dark``: when the service was last seen not to answer.
     ``bright``: when it was last seen to work before the outage, None where that is not known (all ns).
     """
 
+    struck: Struck
     since: int
     moment: int
     answered: int
@@ -92,7 +94,12 @@ class Probed:
     stalls: Stalls
     settings: Settings
     grid: Grid
-    acknowledged: int
+    struck: tuple[Struck, ...]
+
+    @property
+    def acknowledged(self) -> int:
+        """When the first fault was in force: what every moment is told by (ns)."""
+        return self.struck[0].injected
 
     @cached_property
     def length(self) -> int:
@@ -106,11 +113,11 @@ class Probed:
 
     @cached_property
     def best(self) -> Recovery | Bright | None:
-        return self.recovery(self.readings[0])
+        return _longest(self.recoveries(self.readings[0]))
 
     @cached_property
     def worst(self) -> Recovery | Bright | None:
-        return self.recovery(self.readings[1])
+        return _longest(self.recoveries(self.readings[1]))
 
     @cached_property
     def unseen(self) -> int:
@@ -121,16 +128,29 @@ class Probed:
     def until(self, end: int) -> Probed:
         """The slots whose answers had all come before ``end``."""
         over = ~self.slots.any(self.slots.requests.t_done >= end)
-        return Probed(self.slots.where(over), self.stalls, self.settings, self.grid, self.acknowledged)
+        return Probed(self.slots.where(over), self.stalls, self.settings, self.grid, self.struck)
+
+    def recoveries(self, readings: Ints) -> list[tuple[Struck, Recovery | Bright | None]]:
+        """The recovery from each fault by these readings; those not recovered from before the next are one."""
+
+        def judge(struck: Struck, due: Flags) -> Recovery | Bright | None:
+            stretch = Probed(self.slots.where(due), self.stalls, self.settings, self.grid, (struck,))
+            return stretch.recovery(readings[due])
+
+        found: list[tuple[Struck, Recovery | Bright | None]] = outages(self.struck, self.slots, judge)
+        return found
 
     def recovery(self, readings: Ints) -> Recovery | Bright | None:
-        """When the recovery began by these readings; None where it did not, ``BRIGHT`` where there was no outage."""
+        """When the recovery began by these readings; None where it did not, ``BRIGHT`` where there was no outage.
+
+        A stretch too short for a window shows no recovery, but where all is good no outage either.
+        """
         settings, good = self.settings, readings == GOOD
         enough = windows_within(readings == FAILED, self.length, (1 - settings.success_ratio) * self.length)
         prompt = windows_within(~good, self.length, (1 - settings.prompt_ratio) * self.length)
         broken, first = broken_from(good, enough & prompt), sustained_from(good, enough & prompt)
         if broken is None:
-            return BRIGHT
+            return BRIGHT if good.all() or len(good) >= self.length else None
         if first is None:
             return None
         after = np.flatnonzero(good[first:]) + first
@@ -139,6 +159,7 @@ class Probed:
         late = requests.t_done[(self.slots.slot < first) & requests.ok & (requests.t_done >= since)]
         moment = int(np.append(self.slots.recovered_at(self.grid)[after], late).min())
         return Recovery(
+            struck=self.struck[0],
             since=min(self.acknowledged, int(self.slots.t[broken])),
             moment=moment,
             answered=int(np.append(self.slots.answered_at[after], late).min()),
@@ -158,7 +179,7 @@ class Probed:
         window_s = self.settings.window_s
         if self.length < LEAST_PROBES:
             return f"A window of {window_s:g} s holds {self.length} probes; it takes {LEAST_PROBES} to judge it."
-        measured = int(np.count_nonzero(self.slots.t >= self.acknowledged))
+        measured = int(np.count_nonzero(self.slots.t >= self.struck[-1].injected))
         if measured < self.length:
             seconds = measured * self.grid.interval_s
             return f"Only {seconds:.2f} s were measured after the fault; recovery must hold for {window_s:g} s."
@@ -174,14 +195,21 @@ class Probed:
         return None
 
 
-def _measure(name: str, what: str, probed: Probed, begin: int) -> Measure:
-    """``begin``: when the injection began (ns)."""
+def _longest(found: list[tuple[Struck, Recovery | Bright | None]]) -> Recovery | Bright | None:
+    """The recovery that took longest, the first of equal ones; None where one was not seen to end."""
+    recoveries = [recovery for _, recovery in found]
+    return None if None in recoveries else max((r for r in recoveries if r), key=lambda recovery: recovery.seconds)
+
+
+def _measure(name: str, what: str, probed: Probed) -> Measure:
     resolution, best, worst = probed.grid.interval_s, probed.best, probed.worst
     measure = Measure(name=name, value=None, unit="s", resolution=resolution, evidence=_evidence(probed))
     if best is None:
-        seconds = (int(probed.slots.t[-1]) + probed.grid.interval - probed.acknowledged) / SECOND
+        *others, (struck, _) = probed.recoveries(probed.readings[0])
+        seconds = (int(probed.slots.t[-1]) + probed.grid.interval - struck.injected) / SECOND
         reason = f"The {what} had not recovered for good when the trial ended, {seconds:.2f} s after the fault."
-        return replace(measure, value=seconds, censored=True, reason=reason)
+        longest = max((recovery.seconds for _, recovery in others if recovery), default=0.0)
+        return replace(measure, value=max(seconds, longest), censored=True, reason=reason)
     if worst is None:
         reason = _unseen(probed, "so it is not known whether the service recovered")
         return replace(measure, possible=(best.seconds, UNSETTLED), reason=reason)
@@ -190,7 +218,7 @@ def _measure(name: str, what: str, probed: Probed, begin: int) -> Measure:
     return replace(
         measure,
         value=worst.seconds,
-        interval=(_least(best, resolution), max(_most(worst, begin), worst.seconds, tolerated * resolution)),
+        interval=(_least(best, resolution), max(_most(worst), worst.seconds, tolerated * resolution)),
         possible=None if sure else (best.seconds, worst.seconds),
         reason=_remark(probed, what) if sure else _unseen(probed, "so the value is their worst case"),
     )
@@ -203,18 +231,19 @@ def _least(best: Recovery | Bright, resolution: float) -> float:
     return max(0.0, min(best.seconds, (best.dark - best.since) / SECOND) - resolution)
 
 
-def _most(worst: Recovery | Bright, begin: int) -> float:
+def _most(worst: Recovery | Bright) -> float:
     """From where the outage may have begun until an answer had come.
 
     That is when the service last worked, but not before the injection's begin nor after where the value counts from.
     """
     if isinstance(worst, Bright):
         return 0.0
+    begin = worst.struck.begin
     return (worst.answered - min(worst.since, max(begin, worst.bright or begin))) / SECOND
 
 
 def _evidence(probed: Probed) -> dict[str, object]:
-    """Seconds count from the acknowledged injection; ``began_s`` is where the value counts from."""
+    """Seconds count from the first acknowledged injection; ``began_s`` is where the value counts from."""
     acknowledged, outage = probed.acknowledged, probed.worst
     best, worst = probed.readings
     failed = probed.slots.t[worst == FAILED]
@@ -228,7 +257,15 @@ def _evidence(probed: Probed) -> dict[str, object]:
         "last_failed_s": (int(failed[-1]) - acknowledged) / SECOND if len(failed) else None,
         "began_s": (seen.since - acknowledged) / SECOND if seen else None,
         "recovered_s": (seen.moment - acknowledged) / SECOND if seen else None,
+        **_of_several(probed, seen),
     }
+
+
+def _of_several(probed: Probed, seen: Recovery | None) -> dict[str, object]:
+    """With several faults: which of them (from 1) the value is the recovery from."""
+    if len(probed.struck) < 2:
+        return {}
+    return {"faults": len(probed.struck), "from_fault": probed.struck.index(seen.struck) + 1 if seen else None}
 
 
 def _remark(probed: Probed, what: str) -> str | None:
@@ -238,7 +275,7 @@ def _remark(probed: Probed, what: str) -> str | None:
     if isinstance(outage, Bright):
         total = len(probed.slots)
         return f"{failed} of {total} probes failed, too few in any window to count as an outage." if failed else None
-    early_s = (probed.acknowledged - outage.since) / SECOND if outage else 0.0
+    early_s = (outage.struck.injected - outage.since) / SECOND if outage else 0.0
     if early_s <= EARLY_S:
         return None
     return f"The {what} were broken {early_s:.2f} s before the injection was acknowledged; the time counts from there."

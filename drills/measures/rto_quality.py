@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from drills.measures.model import UNSETTLED, Measure, Settings, unknown
-from drills.measures.phases import SECOND, moments
+from drills.measures.phases import SECOND, Struck, moments, strikes
 from drills.measures.quality import STREAM, Answers, answers_of, baseline_hits
-from drills.measures.recovery import broken_from, sustained_from, windows_within
+from drills.measures.recovery import broken_from, outages, sustained_from, windows_within
 from drills.measures.schedule import Floats, Grid, Slots, grid, slots
 from drills.recording.timeline import Flags, Timeline
 
@@ -37,8 +37,9 @@ def rto_quality(timeline: Timeline, settings: Settings) -> Measure:
     earlier = earlier.where(~earlier.any(earlier.requests.t_done >= at.begin))
     due = slots(timeline, STREAM, schedule, at.begin, at.end - round(settings.settle_s * SECOND))
     asked = Asked(due, hits, settings, schedule)
-    trouble = asked.too_little(at.injected) or Asked(earlier, hits, settings, schedule).unsteady()
-    return unknown(NAME, trouble) if trouble else _measure(asked, at.injected)
+    struck = strikes(timeline)
+    trouble = asked.too_little(struck[-1].injected) or Asked(earlier, hits, settings, schedule).unsteady()
+    return unknown(NAME, trouble) if trouble else _measure(asked, struck)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,22 +88,38 @@ class Asked:
             return None
         return "Before the fault the quality was not seen to be as good as in the baseline."
 
+    def recoveries(self, struck: tuple[Struck, ...], *, hopeful: bool) -> list[tuple[Struck, float | None]]:
+        """Seconds until the sustained return of quality from each fault; where the next came first, both are one."""
+
+        def judge(fault: Struck, due: Flags) -> float | None:
+            stretch = Asked(self.slots.where(due), self.hits, self.settings, self.grid)
+            return stretch.recovery_s(fault.injected, hopeful=hopeful)
+
+        return outages(struck, self.slots, judge)
+
     def recovery_s(self, injected: int, *, hopeful: bool) -> float | None:
-        """Seconds until the sustained return of quality; None where it did not return."""
+        """Seconds until the sustained return of quality; None where it did not return, or too little was asked."""
         good = self.answered | (hopeful & ~self.slots.known)
         surpluses = self.surpluses[0 if hopeful else 1]
         windows = windows_within(-surpluses, self.settings.quality_window, 0.0)
         broken, first = broken_from(surpluses >= 0, windows), sustained_from(good, windows)
         if broken is None:
-            return 0.0
+            return 0.0 if len(windows) else None
         if first is None:
             return None
         moments = self.slots.recovered_at(self.grid)[first:][good[first:]]
         return max(0, int(moments.min()) - min(injected, int(self.slots.t[broken]))) / SECOND
 
 
-def _measure(asked: Asked, injected: int) -> Measure:
-    best, worst = asked.recovery_s(injected, hopeful=True), asked.recovery_s(injected, hopeful=False)
+def _longest(found: list[tuple[Struck, float | None]]) -> float | None:
+    """The longest recovery; None where one was not seen to end."""
+    seconds = [recovery for _, recovery in found]
+    return None if None in seconds else max(s for s in seconds if s is not None)
+
+
+def _measure(asked: Asked, struck: tuple[Struck, ...]) -> Measure:
+    hopeful = asked.recoveries(struck, hopeful=True)
+    best, worst = _longest(hopeful), _longest(asked.recoveries(struck, hopeful=False))
     unseen, interval_s = int(np.count_nonzero(~asked.slots.known)), asked.grid.interval_s
     measure = Measure(
         name=NAME,
@@ -117,7 +134,9 @@ def _measure(asked: Asked, injected: int) -> Measure:
         },
     )
     if best is None:
-        end_s = (int(asked.slots.t[-1]) + asked.grid.interval - injected) / SECOND
+        *others, (last, _) = hopeful
+        end_s = (int(asked.slots.t[-1]) + asked.grid.interval - last.injected) / SECOND
+        end_s = max(end_s, _longest(others) or 0.0 if others else 0.0)
         reason = f"Recommendations were not as good as before when the trial ended, {end_s:.2f} s after the fault."
         return replace(measure, value=end_s, censored=True, reason=reason)
     if worst is None:

@@ -186,6 +186,15 @@ def read_part(path: Path) -> Iterator[Request]:
         yield from _rows(frame)
 
 
+def recent_requests(path: Path, last_bytes: int) -> list[Request]:
+    """The requests whose frames lie wholly in the last bytes of a clients' file; none where it is not there."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - last_bytes))
+        return [row for frame in Scanner().feed(file.read()) for row in _rows(frame)]
+
+
 class PartTail:
     """Reads the requests that were appended to a clients' file since the last time."""
 

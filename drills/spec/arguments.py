@@ -11,12 +11,12 @@ from drills.spec.audience import Beside
 from drills.spec.document import Document, Where
 from drills.spec.hooks import read_hook
 from drills.spec.model import HookArgument, Topology
-from drills.spec.rules import kind_of, mapping, nearest, only_keys
+from drills.spec.rules import Number, kind_of, mapping, nearest, number, only_keys, within
 from drills.spec.substitution import Unknown, substitute
 
 REGIONS = ("primary", "standby")
 SITES = ("edge", *REGIONS)
-LAYERS = ("auto", "context", "simulated")
+LAYERS = ("auto", "context", "hidden", "simulated")
 SIGNALS = tuple(name.removeprefix("SIG") for name in signal.Signals.__members__)
 
 
@@ -44,16 +44,34 @@ def read_arguments(
     if written:
         _refuse_unknown(doc, where, list(fields))
     values = {name: field.default for name, field in fields.items()}
-    hints = get_type_hints(fault)
+    hints = get_type_hints(fault, include_extras=True)
     for name in fields:
         if name in written:
             values[name] = _argument(doc, (*where, name), hints[name], topology, names)
         elif values[name] is dataclasses.MISSING:
             remedy = "It takes " + ", ".join(f"{field}{_example(field, topology)}" for field in fields) + "."
             raise doc.error(where, f"the argument {name!r} is missing.", remedy)
+    _check_together(doc, provider, fault, values, topology)
     if {"a", "b"} <= fields.keys():
         _check_sides(doc, where, values["a"], values["b"])
+    trouble = getattr(fault, "trouble", None)
+    if trouble and "$" not in str(values) and (problem := trouble(values)):
+        raise doc.error(where, problem)
     return values
+
+
+def _check_together(
+    doc: Document, provider: Where, fault: type[Any], values: Mapping[str, Any], topology: Topology
+) -> None:
+    """Let a fault that has something to say about its arguments together (``misfit``) say it, once all are known."""
+    if not hasattr(fault, "misfit") or any(isinstance(value, str) and "$" in value for value in values.values()):
+        return
+    regions = {region: [n for n in nodes(topology) if n.startswith(f"{region}/")] for region in REGIONS}
+    if wrong := fault.misfit(values, regions):
+        name, problem, remedy = wrong
+        written = doc.value(provider).get("arguments", {})
+        where = (*provider, "arguments", name) if name in written else provider
+        raise doc.error(where, problem, remedy)
 
 
 def _refuse_unknown(doc: Document, where: Where, fields: list[str]) -> None:
@@ -77,6 +95,12 @@ def _argument(doc: Document, where: Where, hint: Any, topology: Topology, names:
     if isinstance(value, Unknown):
         return written
     origin = " (from the configuration)" if value != written else ""
+    if isinstance(rule := getattr(hint, "__metadata__", (None,))[0], Number):
+        if value == written:
+            return number(rule, doc, where)
+        _check_type(doc, where, get_args(hint)[0], value, origin)
+        within(rule, value, doc, where)
+        return float(value)
     _check_type(doc, where, hint, value, origin)
     options = list(get_args(hint)) if get_origin(hint) is Literal else _options(str(where[-1]), topology)
     _check_option(doc, where, value, options, origin)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from drills.spec.audience import Beside
 from drills.spec.document import EXTENSION, Document, Where, read
 from drills.spec.method import pauses_s, read_method
-from drills.spec.model import Drill, Guard, Mix, ServiceSettings, Settings, Variant
+from drills.spec.model import Drill, FaultUse, Guard, Mix, ServiceSettings, Settings, Variant
 from drills.spec.objectives import read_objectives
+from drills.spec.registries import faults
 from drills.spec.rules import close_to, mapping, nearest, only_keys, read_settings, sequence, text
 from drills.spec.service import read_service
 
@@ -40,6 +42,7 @@ def load(path: Path | str, *, recorded: bool = False) -> Drill:
     objectives = read_objectives(doc, (*extension, "objectives"), settings, service)
     configurations = [configuration, *({**configuration, **variant.configuration} for variant in variants)]
     injections = tuple(read_method(doc, settings.topology, values) for values in configurations)
+    _check_load(doc, extension, settings, injections)
     for values in configurations:
         _check_duration(doc, extension, settings, pauses_s(doc, values))
     written["trials"] = _trials(doc, extension, written.get("trials"), variants)
@@ -53,6 +56,14 @@ def load(path: Path | str, *, recorded: bool = False) -> Drill:
         objectives=objectives,
         injections=injections,
     )
+
+
+def _check_load(doc: Document, extension: Where, settings: Settings, injections: Iterable[Iterable[FaultUse]]) -> None:
+    """A fault that multiplies the load needs one."""
+    needing = {use.name for uses in injections for use in uses if getattr(faults()[use.name], "needs_load", False)}
+    if needing and settings.load.rate == 0:
+        problem = f"{min(needing)} multiplies the load, and this drill has none"
+        raise doc.error((*extension, "load", "rate"), problem, "Give it a rate above 0.")
 
 
 def _about(doc: Document) -> dict[str, Any]:

@@ -143,11 +143,12 @@ def number(rule: Number, doc: Document, where: Where) -> float | int:
         raise doc.error(where, problem, "Write a plain decimal number.")
     if rule.whole and value != int(value):
         raise doc.error(where, f"a whole number{_number_of(rule.unit)} is expected, not {value:g}")
-    _within(rule, value, doc, where)
+    within(rule, value, doc, where)
     return int(value) if rule.whole else float(value)
 
 
-def _within(rule: Number, value: float, doc: Document, where: Where) -> None:
+def within(rule: Number, value: float, doc: Document, where: Where) -> None:
+    """Raise SpecError where ``value``, which ``where`` stands for, is outside the rule's bounds."""
     shown = doc.texts.get(where) or f"{value:g}"
     if rule.unit == "ratio" and rule.at_most == 1 and 1 < value <= 100:
         raise doc.error(where, f"{shown} is not a share of 1", f"Write {value / 100:.10g}: not a percentage.")

@@ -18,6 +18,9 @@ from drills.recording.record import Event
 EDGE = "edge"
 REGIONS = ("primary", "standby")
 SITES = (EDGE, *REGIONS)
+BOTH = "both"
+A_TO_B = "a_to_b"
+CORRUPT_PREFIX = "corrupt-"  # what the names of artifacts begin with that a fault damaged
 NODE_HEADER = "X-Recdr-Node"
 REGION_HEADER = "X-Recdr-Region"
 
@@ -81,28 +84,185 @@ class Target(Protocol):
         """What ``node`` says of itself (its ``/readyz`` document) as seen from the edge; None where no answer came."""
 
 
+@dataclass(frozen=True)
+class StoreSeen:
+    """A region's store as seen from the edge. ``connected``: a connection opened. ``info``: what it says of itself.
+
+    ``info`` is None where no answer came within half a second.
+    """
+
+    connected: bool
+    info: Mapping[str, str] | None
+
+
 @runtime_checkable
 class Killable(Protocol):
     """Nodes are processes that can be killed and started again."""
 
-    def kill_node(self, node: str, signal: int) -> None: ...
+    def kill_node(self, node: str, signal: int, restart_after_s: float | None = None) -> None:
+        """Send ``signal``; a supervisor starts the node again so long after its end, each time it ends, or never."""
 
     def start_node(self, node: str) -> None:
+        """Idempotent: a node that runs is left alone. Ends what ``kill_node`` told the supervisor."""
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """The process of a node can be stopped where it is: it keeps its sockets and its memory, and does nothing."""
+
+    def pause_node(self, node: str) -> None: ...
+
+    def resume_node(self, node: str) -> None:
         """Idempotent: a node that runs is left alone."""
+
+    def accepts(self, node: str) -> bool:
+        """Whether a new connection from the edge to ``node`` opens within 0.3 s; says nothing about answers."""
+
+
+@runtime_checkable
+class Slowable(Protocol):
+    """A node can be kept from using more than a share of one processor."""
+
+    def slow_node(self, node: str, share: float) -> None:
+        """Allow it ``share`` of one processor; returns once that is in force."""
+
+    def unslow_node(self, node: str) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class StoreSeeable(Protocol):
+    """The region's stores can be asked from the edge."""
+
+    def see_store(self, region: str) -> StoreSeen: ...
+
+
+@runtime_checkable
+class StoreKillable(StoreSeeable, Protocol):
+    """The process of a region's store can be killed."""
+
+    def kill_store(self, region: str) -> None: ...
+
+    def start_store(self, region: str) -> None:
+        """Start it as a replica of whoever is the master now; idempotent: one that runs is left alone."""
+
+
+@runtime_checkable
+class StorePausable(StoreSeeable, Protocol):
+    """The process of a region's store can be stopped where it is."""
+
+    def pause_store(self, region: str) -> None: ...
+
+    def resume_store(self, region: str) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class ReplicationStoppable(StoreSeeable, Protocol):
+    """What the stores send each other can be made to vanish, while everybody else still reaches both."""
+
+    def stop_replication(self) -> None: ...
+
+    def resume_replication(self) -> None:
+        """Idempotent."""
+
+
+@runtime_checkable
+class DiskFillable(StoreSeeable, Protocol):
+    """The disk that a region's store writes to can be full."""
+
+    def fill_disk(self, region: str) -> None: ...
+
+    def free_disk(self, region: str) -> None:
+        """There is room again; a store that died of it is started again. Idempotent."""
 
 
 @runtime_checkable
 class Partitionable(Protocol):
     """Packets between two places can be dropped silently. A place is a site or one host of it (``primary/node-1``)."""
 
-    def cut(self, a: str, b: str) -> None:
-        """Drop everything between ``a`` and ``b``, both ways; idempotent."""
+    def cut(self, a: str, b: str, direction: str = BOTH, why: str = "") -> None:
+        """Drop everything between ``a`` and ``b``, or with ``a_to_b`` only what goes from ``a`` to ``b``; idempotent.
 
-    def mend(self, a: str, b: str) -> None:
-        """Undo ``cut``; idempotent."""
+        ``why`` tells causes apart: what two of them cut is whole again when both are mended.
+        """
+
+    def mend(self, a: str, b: str, direction: str = BOTH, why: str = "") -> None:
+        """Undo ``cut`` for this cause; idempotent."""
 
     def reachable(self, source: str, destination: str) -> bool:
-        """Whether a new connection from ``source`` reaches ``destination`` within 0.3 s."""
+        """Whether a new connection from ``source`` reaches ``destination`` within 0.3 s; it takes packets both ways."""
+
+    def delivered(self, source: str, destination: str) -> bool:
+        """Whether one of a few datagrams from ``source`` arrived at ``destination``: that takes one way only."""
+
+
+@runtime_checkable
+class EdgeCuttable(Protocol):
+    """The way of the clients to one region can be cut, and nothing else: not the regions' own, nor the witness's."""
+
+    def cut_clients(self, region: str) -> None:
+        """Drop what goes between the traffic director and the nodes of ``region``; idempotent."""
+
+    def mend_clients(self, region: str) -> None:
+        """Undo ``cut_clients``; idempotent."""
+
+
+@runtime_checkable
+class Drainable(Protocol):
+    """The traffic director can be told to send no more reads to a region."""
+
+    def drain(self, region: str) -> None:
+        """New reads go elsewhere, those under way are answered; idempotent."""
+
+    def undrain(self, region: str) -> None:
+        """Undo ``drain``; idempotent."""
+
+    def drained(self) -> tuple[str, ...]:
+        """The nodes that the director says it sends no reads to because it was told so."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What became of datagrams that were sent from one place to another.
+
+    ``delays_ms``: how long each took that arrived. ``mbit_per_s``: how fast they came in, the first one not counted;
+    None with fewer than two.
+    """
+
+    sent: int
+    delays_ms: tuple[float, ...]
+    mbit_per_s: float | None
+
+    @property
+    def lost(self) -> float:
+        """The share of 1 that did not arrive."""
+        return 1 - len(self.delays_ms) / self.sent
+
+
+@runtime_checkable
+class Shapeable(Protocol):
+    """The rate between two places can be limited."""
+
+    def shape(self, a: str, b: str, properties: Mapping[str, float], why: str) -> None:
+        """Give the way between two places, each direction by itself, these properties; idempotent.
+
+        ``rate_mbit``, ``latency_ms``, ``jitter_ms``, ``loss`` (a share of 1); 0 or absent: as it is.
+        ``why`` tells causes apart, as for a cut.
+        """
+
+    def unshape(self, why: str) -> None:
+        """Undo ``shape`` for this cause; idempotent."""
+
+    def send_datagrams(self, source: str, destination: str, count: int, size: int, wait_s: float) -> Arrived:
+        """Send ``count`` of ``size`` bytes at once, and wait at most so long for the last."""
+
+
+@runtime_checkable
+class Delayable(Protocol):
+    """``shape`` can add latency and lose packets, too."""
+
+    def shape(self, a: str, b: str, properties: Mapping[str, float], why: str) -> None: ...
 
 
 @runtime_checkable
@@ -128,6 +288,39 @@ class GpuFaultable(Protocol):
 
 
 @runtime_checkable
+class RealGpu(GpuFaultable, Protocol):
+    """The same with a GPU that is really there, which this host has or lacks: it is what ``lacks`` is asked about."""
+
+
+@runtime_checkable
+class GpuSlowable(Protocol):
+    """The accelerator of one node can be made to take longer, without failing."""
+
+    def slow_accelerator(self, node: str, delay_ms: float) -> None:
+        """Let every run on it take ``delay_ms`` longer."""
+
+    def speed_accelerator(self, node: str) -> None:
+        """Undo ``slow_accelerator``; idempotent."""
+
+
+@runtime_checkable
+class ModelsRollable(Protocol):
+    """Another model can be rolled out to one node while it serves."""
+
+    def model_version(self, release: str) -> str:
+        """The version of the ``current`` or the ``previous`` release; raises TargetError where there is none."""
+
+    def roll_out_previous(self, node: str) -> None:
+        """Give ``node`` the release before the current one; returns once it was told, not when it serves it."""
+
+    def roll_out_corrupt(self, node: str, file: str, flips: int, by: str) -> None:
+        """Give ``node`` the current release with ``flips`` bytes of ``file`` inverted, by ``reload`` or ``restart``."""
+
+    def roll_back(self, node: str) -> None:
+        """Give ``node`` the current release again; idempotent."""
+
+
+@runtime_checkable
 class Leased(Protocol):
     """What was broken heals itself if the process that broke it is not heard from in time (a dead-man's switch)."""
 
@@ -149,4 +342,8 @@ class TargetGone(TargetError):  # noqa: N818 - the same
     """The target is no more, and with it whatever was broken in it."""
 
 
-ABILITIES: Sequence[type] = (Killable, Partitionable, RegionLosable, GpuFaultable)
+ABILITIES: Sequence[type] = (
+    *(Killable, Pausable, Slowable, StoreKillable, StorePausable, ReplicationStoppable, DiskFillable),
+    *(Partitionable, EdgeCuttable, Drainable, Shapeable, Delayable, RegionLosable),
+    *(GpuFaultable, RealGpu, GpuSlowable, ModelsRollable),
+)

@@ -7,9 +7,6 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import aiohttp
-
-from drills.asking.http import ask, open_session
 from drills.asking.service import HTTP, UNREADABLE, Door, Seen, Unreadable, decoded
 from drills.targets.base import EDGE, Deployment
 
@@ -69,6 +66,10 @@ def _can_ask(deployment: Deployment, way: Way) -> bool:
 
 
 async def _ask(deployment: Deployment, way: Way) -> Look:
+    import aiohttp  # noqa: PLC0415 - slow to import, and every fault's process imports this module
+
+    from drills.asking.http import ask, open_session  # noqa: PLC0415 - the same
+
     service, door = deployment.service, deployment.doors.get(way.place, Door(deployment.edge_url))
     question = service.ask_of(way.op)
     assert question is not None

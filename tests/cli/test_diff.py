@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drills import spec
+from tests.command import Ended, recdr
 
-Diff = Callable[..., subprocess.CompletedProcess[str]]
+Diff = Callable[..., Ended]
 HOST = {"system": "Linux", "machine": "x86_64", "cpus": 2, "memory_gib": 8.0}
 
 
@@ -39,13 +38,7 @@ def run(home: Path, name: str, values: Sequence[float], *, drill: str = "failove
 
 @pytest.fixture
 def diff(tmp_path: Path) -> Diff:
-    environment = {**os.environ, "RECDR_HOME": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "160"}
-
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from drills.cli import main; main()", "drill", "diff", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-    return call
+    return partial(recdr, tmp_path, "drill", "diff")
 
 
 def test_exit_codes_and_words(tmp_path: Path, diff: Diff) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.external.services import Told, drill_for, run_drill, running
 
-AT_A_TIME = 2
+AT_A_TIME = 3
 Change = Callable[[dict[str, Any], int], None]
 
 

@@ -9,6 +9,7 @@ The edge listens on PORT, the doors of primary and standby on the next two. ``PO
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import random
 import sys
@@ -16,13 +17,14 @@ import threading
 import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 REGIONS = ("primary", "standby")
 ITEMS = [f"item-{i}" for i in range(500)]
 PAGE = 400
 NOTICED_S = 0.3
+DRIP_S = 0.5  # so that no read ever times out by itself
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -115,11 +117,12 @@ class Honest:
         return self.say(region, {"ids": page, "next": following})
 
 
-class DropsWrites(Honest):
-    """Acknowledges what it is sent while on the standby, and forgets every fifth."""
+class Careless(Honest):
+    """Acknowledges what it is sent, forgets every fifth while on the standby, and stores the rest twice."""
 
     def store(self, region: str, number: str) -> None:
         if region == "primary" or random.random() > 0.2:
+            super().store(region, number)
             super().store(region, number)
 
 
@@ -133,19 +136,28 @@ class OneRegion(Honest):
         self.lost_at = None
 
 
-class Duplicates(Honest):
-    """Stores everything twice."""
+class Excuses(Honest):
+    """The standby has an excuse for each read, five in turn, and tells writes with 200 that it has stored nothing."""
 
-    def store(self, region: str, number: str) -> None:
-        super().store(region, number)
-        super().store(region, number)
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = itertools.count()
 
+    def read(self, region: str, user: str, k: int) -> Answer:
+        status, headers, content = super().read(region, user, k)
+        if region == "primary":
+            return status, headers, content
+        excuses: list[Answer] = [
+            self.say(region, {"items": []}),
+            (302, {"Location": "/events"}, b""),
+            (200, {"Content-Type": "text/html"}, b"<html><body>We will be back soon!</body></html>"),
+            (status, {**headers, "X-Cut": "1"}, content),
+            (status, {**headers, "X-Drip": "1"}, content),
+        ]
+        return excuses[next(self.turns) % len(excuses)]
 
-class EmptyAfter(Honest):
-    """The standby is healthy and has nothing to say."""
-
-    def listed(self, region: str, user: str, k: int) -> list[str]:
-        return super().listed(region, user, k) if region == "primary" else []
+    def write(self, region: str, number: str) -> Answer:
+        return super().write(region, number) if region == "primary" else self.say(region, {"stored": False})
 
 
 class Frozen(Honest):
@@ -162,27 +174,15 @@ class FrozenAfter(Honest):
         return super().listed(region, user, k) if region == "primary" else ITEMS[:k]
 
 
-class OtherData(Honest):
-    """The standby serves another data set."""
-
-    def listed(self, region: str, user: str, k: int) -> list[str]:
-        return super().listed(region, user if region == "primary" else f"{user} of yesteryear", k)
-
-
-class Padded(Honest):
-    """The standby fills the list with one item again and again."""
+class Poor(Honest):
+    """The standby serves one user another data set, the next one item again and again, the third only three."""
 
     def listed(self, region: str, user: str, k: int) -> list[str]:
         found = super().listed(region, user, k)
-        return found if region == "primary" else found[:1] * k
-
-
-class Short(Honest):
-    """The standby knows only the first three."""
-
-    def listed(self, region: str, user: str, k: int) -> list[str]:
-        found = super().listed(region, user, k)
-        return found if region == "primary" else found[:3]
+        if region == "primary":
+            return found
+        kinds = [super().listed(region, f"{user} of yesteryear", k), found[:1] * k, found[:3]]
+        return kinds[int(user.removeprefix("u")) % len(kinds)]
 
 
 class Flaps(Honest):
@@ -194,68 +194,23 @@ class Flaps(Honest):
         return super().serving()
 
 
-class Drips(Honest):
-    """The standby sends a byte every now and then, so that no read ever times out by itself."""
-
-    DRIP_S: ClassVar[float] = 0.5
-
-    def read(self, region: str, user: str, k: int) -> Answer:
-        status, headers, content = super().read(region, user, k)
-        return status, {**headers, **({"X-Drip": "1"} if region == "standby" else {})}, content
-
-
-class Redirects(Honest):
-    """The standby sends everybody to the status page, which is fine."""
-
-    def read(self, region: str, user: str, k: int) -> Answer:
-        return super().read(region, user, k) if region == "primary" else (302, {"Location": "/events"}, b"")
-
-
-class HtmlPage(Honest):
-    """The standby answers with a friendly page."""
-
-    def read(self, region: str, user: str, k: int) -> Answer:
-        if region == "primary":
-            return super().read(region, user, k)
-        return 200, {"Content-Type": "text/html"}, b"<html><body>We will be back soon!</body></html>"
-
-
-class CutShort(Honest):
-    """The standby promises more bytes than it sends."""
-
-    def read(self, region: str, user: str, k: int) -> Answer:
-        status, headers, content = super().read(region, user, k)
-        return status, {**headers, **({"X-Cut": "1"} if region == "standby" else {})}, content
-
-
-class SaysNo(Honest):
-    """The standby answers writes with 200 and says in the body that it has stored nothing."""
-
-    def write(self, region: str, number: str) -> Answer:
-        return super().write(region, number) if region == "primary" else self.say(region, {"stored": False})
-
-
-class LoopingReadBack(Honest):
-    """The listing comes to its own beginning again."""
+class TornReadBack(Honest):
+    """The primary's listing comes to its own beginning again, the standby's breaks on its second page."""
 
     def read_back(self, region: str, after: str) -> Answer:
-        return self.say(region, {"ids": self.stored[region][:PAGE], "next": "0"})
+        if region == "primary":
+            return self.say(region, {"ids": self.stored[region][:PAGE], "next": "0"})
+        if after != "0":
+            return self.say(region, {"error": "database is locked"}, 500)
+        return self.say(region, {"ids": self.stored[region][:PAGE], "next": str(PAGE)})
 
 
 class EndlessReadBack(Honest):
     """The listing never ends: there is always one more page."""
 
     def read_back(self, region: str, after: str) -> Answer:
+        time.sleep(0.05)  # it is asked for as long as recdr has patience, while others are measured
         return self.say(region, {"ids": self.stored[region][:1], "next": str(int(after) + 1)})
-
-
-class FailingReadBack(Honest):
-    """The standby's listing breaks on its second page."""
-
-    def read_back(self, region: str, after: str) -> Answer:
-        if region == "standby":
-            return self.say(region, {"error": "database is locked"}, 500)
-        return super().read_back(region, after)
 
 
 class LyingHeader(Honest):
@@ -452,7 +407,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         for byte in content:
             self.wfile.write(bytes([byte]))
-            time.sleep(Drips.DRIP_S)
+            time.sleep(DRIP_S)
 
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""

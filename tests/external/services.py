@@ -21,6 +21,7 @@ from tests.external import rigged
 
 RECDR = str(Path(sys.executable).with_name("recdr"))
 TIMEOUT_S = 150
+SEED = "55"  # with it the fault strikes just after ``settle_s``, not up to a second later
 COMMAND = [sys.executable, str(Path(rigged.__file__))]
 
 
@@ -54,13 +55,13 @@ def running(rig: str) -> Iterator[int]:
 
 
 def drill_for(port: int, name: str) -> dict[str, Any]:
-    """A short drill of the service at ``port``: its primary is lost for 4 s. All of it may be changed."""
+    """A short drill of the service at ``port``: its primary is lost for 3 s. All of it may be changed."""
     told = {what: {"command": [*COMMAND, what, str(port)], "timeout_s": 10} for what in ("lose", "restore", "is-lost")}
     fault = {"inject": told["lose"], "heal": told["restore"], "check": told["is-lost"], "what": "the primary is lost"}
     return {
         "title": f"{name} survives the loss of its primary",
         "description": "The primary is lost for a while.",
-        "method": [_step("inject", fault, 4), _step("heal", fault, 1.5)],
+        "method": [_step("inject", fault, 3), _step("heal", fault, 0.5)],
         "extensions": [
             {
                 "name": "recdr",
@@ -84,18 +85,18 @@ def drill_for(port: int, name: str) -> dict[str, Any]:
                     "items": {"count": 100, "prefix": "i"},
                 },
                 "load": {"rate": 0},
-                "probes": {"evaluation_users": 40},
+                "probes": {"reads_per_s": 40, "writes_per_s": 30, "quality_per_s": 30, "evaluation_users": 24},
                 "recovery": {"sustain_s": 1},
-                "settle_s": 2,
-                "tail_s": 2,
+                "settle_s": 1,
+                "tail_s": 1.5,
                 "guard": {"max_duration_s": 60},
                 "objectives": {
-                    "rto_read_s": {"max": 2},
-                    "rto_write_s": {"max": 2},
+                    "rto_read_s": {"max": 1.5},
+                    "rto_write_s": {"max": 1.5},
                     "rpo_events": {"max": 0},
                     "duplicated_events": {"max": 0},
                     "overlap_at_20": {"min": 0.98},
-                    "availability": {"min": 0.5},
+                    "availability": {"min": 0.6},
                 },
             }
         ],
@@ -138,7 +139,7 @@ def run_drill(drill: dict[str, Any], folder: Path, environment: dict[str, str], 
     path = folder / "drill.yaml"
     path.write_text(yaml.safe_dump(drill, sort_keys=False))
     runs = folder / "runs"
-    command = [RECDR, "drill", "run", str(path), "--json", "--seed", "7", "--out", str(runs), *options]
+    command = [RECDR, "drill", "run", str(path), "--json", "--seed", SEED, "--out", str(runs), *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     verdict = json.loads(done.stdout) if done.stdout else {}
     found = sorted(runs.iterdir()) if runs.is_dir() else []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from drills.recording.record import read_events
 from tests.external.conftest import Change, Drilled
-from tests.external.rigged import RIGS
+from tests.external.rigged import NOTICED_S, RIGS
 from tests.external.services import Told
 
 pytestmark = pytest.mark.slow
@@ -70,16 +72,10 @@ def without_lists(drill: dict[str, Any], port: int) -> None:
     del _recdr(drill)["objectives"]["overlap_at_20"]
 
 
-def with_a_broken_check(drill: dict[str, Any], port: int, then: str = "exec no-such-tool") -> None:
-    for step in drill["method"]:
-        given = step["provider"]["arguments"]
-        words = " ".join(given["check"]["command"])
-        given["check"]["command"] = ["sh", "-c", f"test -e healed && {then}; exec {words}"]
-        given["heal"]["command"] = ["touch", "healed"]
-
-
-def with_a_check_that_lies(drill: dict[str, Any], port: int) -> None:
-    with_a_broken_check(drill, port, "exit 1")
+def in_other_ways(drill: dict[str, Any], port: int) -> None:
+    by_methods_that_may_be_repeated(drill, port)
+    read_back_by_id(drill, port)
+    without_check(drill, port)
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ class Case:
 
 def never_recovered_before_the_heal(measure: str) -> Callable[[Told], None]:
     def check(told: Told) -> None:
-        assert told.measure(measure)["value"] > 3.5
+        assert told.measure(measure)["value"] > 2.5
 
     return check
 
@@ -133,69 +129,76 @@ def nothing_is_counted_by_id(told: Told) -> None:
     assert told.measure("rpo_events")["evidence"]["unexpected"] is None
 
 
+def stored_twice(told: Told) -> None:
+    assert "stored more than once" in told.reasons
+
+
+def torn_at_both(told: Told) -> None:
+    nothing_was_read_back(told)
+    assert "The event log of standby is not known: reading it back failed (HTTP 500)" in told.reasons
+
+
+def no_excuse_counts(told: Told) -> None:
+    """Each of them is told apart, and not a single read or write of the standby counts as answered."""
+    reads_back_late(told)
+    never_recovered_before_the_heal("rto_write_s")(told)
+    events = read_events(told.run / "events.jsonl")
+    (lost,) = (event.t for event in events if event.kind == "fault.injected")
+    (back,) = (event.data["t_begin"] for event in events if event.kind == "fault.healed")
+    answers = [
+        row
+        for row in parquet.read_table(told.run / "requests.parquet").to_pylist()
+        if lost + 1e9 * (NOTICED_S + 0.2) < row["t_sent"] and row["t_done"] < back
+    ]
+    assert [row for row in answers if row["error"] is None] == []
+    found = Counter(row["error"] for row in answers)
+    assert found.keys() == {"empty", "http", "unreadable", "reset", "timeout", "unacknowledged"}, found
+
+
+def no_list_is_as_good(told: Told) -> None:
+    """One kind of the three taken for good would make it a third at least."""
+    assert told.measure("overlap_at_20")["evidence"]["by_region"]["standby"] < 0.33
+
+
 def nothing_came_twice(told: Told) -> None:
     assert told.measure("duplicated_events")["value"] == 0
     assert told.measure("failed_writes")["value"] > 5
 
 
 READS = {"rto_read_s": "FAIL"}
+NEITHER = {**READS, "rto_write_s": "FAIL"}
+DOWN = {**NEITHER, "availability": "FAIL"}
 UNREAD = {"rpo_events": "UNKNOWN", "duplicated_events": "UNKNOWN"}
 LISTS = {"overlap_at_20": "FAIL"}
+LOST = {"rpo_events": "FAIL"}
 reads_back_late = never_recovered_before_the_heal("rto_read_s")
 
 CASES = [
+    # Those that take long go first: most of their time they wait, and others are measured meanwhile.
+    Case("EndlessReadBack", "UNKNOWN", UNREAD, "no end of its log", also=nothing_was_read_back),
+    Case("NeverBack", "UNKNOWN", UNREAD, "not confirmed that the fault custom"),
+    Case("TornReadBack", "UNKNOWN", UNREAD, "'0' came twice: its pages have no end", also=torn_at_both),
+    Case("ForgetsLater", "FAIL", LOST, "region lost", also=lost_only_by("primary")),
     Case("Honest", "PASS", {}, "All 6 objectives were met"),
-    Case("HonestByClients", "PASS", {}, "All 6", rig="Honest", change=without_check),
-    Case("HonestById", "PASS", {}, "All 5", "Honest", read_back_by_id, nothing_is_counted_by_id),
-    Case("HonestByGetAndPut", "PASS", {}, "All 6", rig="Honest", change=by_methods_that_may_be_repeated),
-    Case("DropsWrites", "FAIL", {"rpo_events": "FAIL"}, "acknowledged events that a region lost"),
-    Case("OneRegion", "FAIL", {"rpo_events": "FAIL"}, "acknowledged events that a region lost"),
-    Case("Forgetful", "FAIL", {"rpo_events": "FAIL"}, "region lost", also=lost_only_by("primary")),
-    Case("Duplicates", "FAIL", {"duplicated_events": "FAIL"}, "stored more than once"),
-    Case("EmptyAfter", "FAIL", READS, "until reads worked again", also=reads_back_late),
-    Case("HtmlPage", "FAIL", READS, "until reads worked again", also=reads_back_late),
-    Case("Redirects", "FAIL", READS, "until reads worked again", also=reads_back_late),
-    Case("Drips", "FAIL", READS, "until reads worked again", also=reads_back_late),
-    Case("CutShort", "FAIL", READS, "until reads worked again", also=reads_back_late),
-    Case("Flaps", "FAIL", {**READS, "rto_write_s": "FAIL"}, "until reads worked again", also=reads_back_late),
-    Case(
-        "Dead",
-        "FAIL",
-        {**READS, "rto_write_s": "FAIL", "availability": "FAIL"},
-        "until reads worked again",
-        also=reads_back_late,
-    ),
-    Case(
-        "SaysNo",
-        "FAIL",
-        {"rto_write_s": "FAIL"},
-        "until writes worked again",
-        also=never_recovered_before_the_heal("rto_write_s"),
-    ),
+    Case("HonestInOtherWays", "PASS", {}, "All 5", "Honest", in_other_ways, nothing_is_counted_by_id),
+    Case("Careless", "FAIL", {**LOST, "duplicated_events": "FAIL"}, "that a region lost", also=stored_twice),
+    Case("OneRegion", "FAIL", LOST, "acknowledged events that a region lost"),
+    Case("Forgetful", "FAIL", LOST, "region lost", also=lost_only_by("primary")),
+    Case("Excuses", "FAIL", DOWN, "until reads worked again", also=no_excuse_counts),
+    Case("Flaps", "FAIL", NEITHER, "until reads worked again", also=reads_back_late),
+    Case("Dead", "FAIL", DOWN, "until reads worked again", also=reads_back_late),
     Case("Frozen", "UNKNOWN", {}, "one and the same list"),
     Case("FrozenAfter", "FAIL", LISTS, "overlap of the first 20"),
-    Case("OtherData", "FAIL", LISTS, "overlap of the first 20"),
-    Case("Padded", "FAIL", LISTS, "overlap of the first 20"),
-    Case("Short", "FAIL", LISTS, "overlap of the first 20"),
-    Case(
-        "TwoMasters",
-        "FAIL",
-        {"split_brain_events": "FAIL"},
-        "split_brain_events",
-        change=forbidding_split_brain,
-    ),
-    Case("LoopingReadBack", "UNKNOWN", UNREAD, "came twice", also=nothing_was_read_back),
-    Case("EndlessReadBack", "UNKNOWN", UNREAD, "no end of its log", also=nothing_was_read_back),
-    Case("FailingReadBack", "UNKNOWN", UNREAD, "HTTP 500", also=nothing_was_read_back),
+    Case("Poor", "FAIL", LISTS, "overlap of the first 20", also=no_list_is_as_good),
+    Case("TwoMasters", "FAIL", {"split_brain_events": "FAIL"}, "split_brain_events", change=forbidding_split_brain),
     Case("LyingHeader", "UNKNOWN", UNREAD, "primary answered", also=nothing_was_read_back),
     Case("OneDoor", "PASS", {}, "All 4", "Honest", with_one_door, nothing_was_read_back),
     Case("OneDoorForTwo", "UNKNOWN", UNREAD, "lead to one region: 'eu-1' answered at both", also=nothing_was_read_back),
     Case("HaveAll", "UNKNOWN", {"rpo_events": "UNKNOWN"}, "an event that nobody sent", change=read_back_by_id),
-    Case("ForgetsLater", "FAIL", {"rpo_events": "FAIL"}, "region lost", also=lost_only_by("primary")),
     Case(
         "HalfDeaf",
         "FAIL",
-        {**READS, "rto_write_s": "FAIL"},
+        NEITHER,
         "until reads worked again",
         change=by_methods_that_may_be_repeated,
         also=nothing_came_twice,
@@ -203,7 +206,6 @@ CASES = [
     Case("Rotates", "UNKNOWN", {}, "the same items, in 3 different orders", change=without_lists),
     Case("NoWrite", "PASS", {}, "All 3 objectives were met", "Honest", without_write, no_write_is_measured),
     Case("Unmoved", "UNKNOWN", {}, "no observable effect"),
-    Case("UnmovedByClients", "UNKNOWN", {}, "no observable effect", "Unmoved", without_check),
     Case("ActiveActive", "UNKNOWN", {}, "no observable effect", change=without_check),
     Case("Flaky", "UNKNOWN", {}, "no observable effect", change=without_check_of_availability),
     Case(
@@ -214,9 +216,6 @@ CASES = [
         change=without_check,
         also=seen_by_the_prober,
     ),
-    Case("BrokenCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_broken_check),
-    Case("LyingCheck", "UNKNOWN", UNREAD, "not confirmed that the fault custom", "NeverBack", with_a_check_that_lies),
-    Case("NeverBack", "UNKNOWN", UNREAD, "not confirmed that the fault custom"),
     Case("HangingHook", "UNKNOWN", {}, "did not end within 1 s", "Honest", with_a_hook_that_hangs),
 ]
 

@@ -38,6 +38,13 @@ def test_one_list_for_everybody_in_a_phase(span: tuple[float, float], phase: str
     assert doubts(asked(span)) == ((expected,) if phase else ())
 
 
+def test_answers_that_say_themselves_that_they_are_degraded_do_not_pretend() -> None:
+    rows = asked((9.9, 20))
+    for row in rows:
+        row.degraded = row.items == SAME
+    assert doubts(rows) == ()
+
+
 def test_the_same_items_in_another_order_are_no_other_list() -> None:
     rows = asked((9.9, 20))
     for n, row in enumerate(rows):

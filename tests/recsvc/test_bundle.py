@@ -81,3 +81,15 @@ def test_reading_a_bundle_imports_nothing_heavy() -> None:
     code = f"import sys, recsvc.bundle; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_release_before_shares_the_catalogue_and_ranks_nearly_as_well(small_bundle: Path) -> None:
+    made = bundle.Bundle.load(small_bundle)
+    before = made.previous()
+    assert before.version != made.version
+    assert before.items == made.items
+    metrics, earlier = made.manifest["metrics"], before.manifest["metrics"]
+    assert earlier["hr_at_10"] > 1.5 * metrics["popularity_hr_at_10"]
+    assert earlier != metrics
+    with pytest.raises(bundle.BundleError, match="previous"):
+        before.previous()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recsvc import registry
-from recsvc.bundle import BundleError
+from recsvc.bundle import PREVIOUS, Bundle, BundleError
 
 
 def ignore(_: str) -> None:
@@ -19,7 +19,7 @@ def ignore(_: str) -> None:
 
 
 def writer(source: Path) -> registry.Writer:
-    return lambda folder: [shutil.copy(path, folder) for path in source.iterdir()] and None
+    return lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True) and None
 
 
 def test_what_was_published_is_found(small_bundle: Path, tmp_path: Path) -> None:
@@ -103,3 +103,21 @@ def test_the_lock_admits_one_process_at_a_time_and_the_other_is_told(tmp_path: P
     with registry.lock(tmp_path, "name", lambda: told.append("waiting")):
         assert told == ["waiting"]
     holder.join(60)
+
+
+def test_a_bundle_of_an_older_recipe_is_given_the_release_before_it(small_bundle: Path, tmp_path: Path) -> None:
+    made = registry.publish(tmp_path, "k", writer(small_bundle))
+    shutil.rmtree(made.path / PREVIOUS)
+    inode = (made.path / "model.onnx").stat().st_ino
+    reasons: list[str] = []
+    assert registry.find(tmp_path, "k", reasons.append) is None
+    assert f"{PREVIOUS}/manifest.json: not a model bundle" in reasons[0]
+    again = registry.publish(tmp_path, "k", writer(small_bundle))
+    assert again.path == made.path
+    assert again.previous().version == made_before(small_bundle)
+    assert (made.path / "model.onnx").stat().st_ino == inode
+    assert [path.name for path in (tmp_path / "bundles").iterdir()] == [made.version]
+
+
+def made_before(folder: Path) -> str:
+    return Bundle.load(folder / PREVIOUS).version

@@ -13,7 +13,8 @@ from typing import Any, cast
 import pytest
 
 from drills.recording.record import EventWriter, read_events
-from drills.targets.local.lab import REACHABLE_S, Lab
+from drills.targets.local.household import REACHABLE_S
+from drills.targets.local.lab import Lab
 from drills.targets.local.network import Network
 from drills.targets.local.services import Service
 from tests.targets.test_plan import settings

@@ -30,6 +30,8 @@ def test_places_are_sites_and_hosts() -> None:
     assert PLAN.network("primary") == ("10.77.1.0", 24)
     assert PLAN.network("primary/node-2") == ("10.77.1.12", 32)
     assert PLAN.network("edge") == ("10.77.0.0", 24)
+    assert PLAN.network("standby/store") == ("10.77.2.8", 31)
+    assert PLAN.host("standby/store").second == "10.77.2.9"
     assert {"edge", "primary", "standby", "standby/store"} <= set(PLAN.places())
     with pytest.raises(KeyError):
         PLAN.network("standby/node-2")
@@ -54,7 +56,7 @@ def test_the_witness_decides_first(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     for site, quorum, down_after in (("edge", 1, 400), ("primary", 3, 1500), ("standby", 3, 1500)):
         conf = Path(services.sentinel(settings(tmp_path), site).argv[1]).read_text()
-        assert f"monitor recdr 10.77.1.10 6379 {quorum}\n" in conf
+        assert f"monitor recdr 10.77.1.8 6379 {quorum}\n" in conf
         assert f"down-after-milliseconds recdr {down_after}\n" in conf
 
 

@@ -51,6 +51,11 @@ class ExternalTarget:
         self.deploy_seconds: float | None = None
 
     @classmethod
+    def lacks(cls, need: type) -> str | None:
+        """Nothing depends on this host: what the target is able to do, its class has."""
+        return None
+
+    @classmethod
     def attach(cls, reference: Path) -> ExternalTarget:
         """The service that another process drills, or drilled."""
         saved = msgspec.json.decode(reference.read_bytes(), type=Reference, dec_hook=_path)

@@ -14,6 +14,8 @@ from typing import Any
 from drills.errors import TargetError
 from drills.targets.base import TargetGone
 
+EXIT_FORBIDDEN = 77
+"""How a lab's process ends where this host forbids what a lab is made of."""
 _CREDENTIALS = struct.Struct("3i")
 
 

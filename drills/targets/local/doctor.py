@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from drills.errors import HostError
+from drills.targets.base import Delayable, RealGpu, Shapeable
 from drills.targets.local.services import find_haproxy, find_valkey
 
 _TRY = """
@@ -31,10 +33,9 @@ if what == "network":
     lab = Network(Plan({"primary": ("primary/node-1",), "standby": ("standby/node-1",)}))
     lab.cut("primary", "standby")
     lab.mend("primary", "standby")
-if what == "shaping":
-    from pyroute2 import IPRoute
-    with IPRoute() as ip:
-        ip.tc("add", "netem", index=ip.link_lookup(ifname="lo")[0], handle="1:", delay=1000)
+if what in ("rate", "netem"):
+    from drills.targets.local import shaping
+    shaping.try_out({"rate_mbit": 1} if what == "rate" else {"latency_ms": 1})
 """
 
 
@@ -59,8 +60,44 @@ def checks() -> Iterator[Check]:
     if basic.ok:
         yield _try("mounts", "a private /proc in them", "containers: --security-opt systempaths=unconfined")
         yield _try("network", "veth pairs, routes and blackhole rules in them", "load the kernel module veth")
-        yield _try("shaping", "link shaping (netem)", "load sch_netem; only slow or lossy links need it", needed=False)
+        for ability, (what, remedy) in _SHAPING.items():
+            yield _try(what, _NAMES[ability], f"{remedy}; only drills with the fault link need it", needed=False)
     yield _accelerator()
+
+
+_SHAPING: dict[type, tuple[str, str]] = {
+    Shapeable: ("rate", "load the kernel modules sch_htb and cls_u32, or use a kernel that has them"),
+    Delayable: ("netem", "load the kernel module sch_netem (linux-modules-extra), or use a kernel that has it"),
+}
+_NAMES: dict[type, str] = {
+    Shapeable: "links of a given rate (htb, u32)",
+    Delayable: "links with latency and loss (netem)",
+}
+
+
+def missing(need: type) -> str | None:
+    """Why a lab on this host cannot have the ability ``need``, with the remedy; None where it can."""
+    if need is RealGpu and not gpu_present():
+        return (
+            "its layer is about a real GPU, and this machine shows none (there is no /dev/nvidia0). Write layer: "
+            "simulated, or layer: auto for what the machine allows; containers need --gpus all"
+        )
+    return _missing_in_kernel(need)
+
+
+@cache
+def _missing_in_kernel(need: type) -> str | None:
+    """The same for what the kernel must have; it is tried once."""
+    if need not in _SHAPING or not namespaces().ok:  # without namespaces there is no lab: that is said elsewhere
+        return None
+    what, remedy = _SHAPING[need]
+    tried = _try(what, _NAMES[need], remedy)
+    return None if tried.ok else f"this kernel does not make {tried.name} ({tried.found}). To allow it: {remedy}"
+
+
+def gpu_present() -> bool:
+    """Whether this machine shows an NVIDIA GPU to its users."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def namespaces() -> Check:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,9 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+_MS_BIND = 0x1000
 _MS_REC = 0x4000
+_MS_REMOUNT = 32
 _MS_PRIVATE = 1 << 18
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -56,6 +58,26 @@ def mount(kind: str, where: Path, options: str = "") -> None:
         _libc.mount(kind.encode(), os.fsencode(where), kind.encode(), 0, options.encode() or None),
         f"mount {kind} on {where}",
     )
+
+
+def resize(where: Path, size_bytes: int) -> None:
+    """Give the tmpfs at ``where`` another size; raises OSError for one that is too small for what it holds."""
+    options = f"size={size_bytes}".encode()
+    _check(_libc.mount(b"tmpfs", os.fsencode(where), b"tmpfs", _MS_REMOUNT, options), f"remount {where}")
+
+
+def hide(paths: Iterable[str]) -> None:
+    """Let the calling process and its children find nothing at ``paths`` any more: an empty folder, or /dev/null.
+
+    The process gets a mount namespace of its own, so nobody else notices; it cannot undo this.
+    """
+    unshare(CLONE_NEWNS)
+    private_mounts()
+    for path in map(Path, paths):
+        if path.is_dir():
+            mount("tmpfs", path, "size=4k,mode=000")
+        else:
+            _check(_libc.mount(b"/dev/null", os.fsencode(path), None, _MS_BIND, None), f"hide {path}")
 
 
 def network_here() -> int:

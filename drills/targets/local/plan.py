@@ -18,11 +18,16 @@ _SITE_NUMBER = {EDGE: 0, "primary": 1, "standby": 2}
 
 @dataclass(frozen=True)
 class Host:
-    """One machine of a site: its own network namespace with one address. ``name`` is ``site`` or ``site/what``."""
+    """One machine of a site: its own network namespace. ``name`` is ``site`` or ``site/what``.
+
+    ``second``: a store's host has another address, from which the store calls the other one to replicate it: only so
+    can the replication be cut while everything else between the two hosts goes on.
+    """
 
     name: str
     site: str
     address: str
+    second: str | None = None
 
     @property
     def interface(self) -> str:
@@ -54,18 +59,21 @@ class Plan:
             return Host(EDGE, EDGE, "10.77.0.2")
         if what != "store" and name not in self.nodes[site]:
             raise KeyError(name)
-        last = 10 if what == "store" else 10 + int(what.removeprefix("node-"))
-        return Host(name, site, f"10.77.{_SITE_NUMBER[site]}.{last}")
+        network = f"10.77.{_SITE_NUMBER[site]}"
+        if what == "store":
+            return Host(name, site, f"{network}.8", second=f"{network}.9")
+        return Host(name, site, f"{network}.{10 + int(what.removeprefix('node-'))}")
 
     def places(self) -> list[str]:
         """Everything a partition may name: the sites and their hosts."""
         return sorted({h.site for h in self.hosts()} | {h.name for h in self.hosts()})
 
     def network(self, place: str) -> tuple[str, int]:
-        """The address and prefix length of a place: a site's whole /24 or one host's /32."""
+        """The address and prefix length of a place: a site's whole /24, one host's /32, both of a store's addresses."""
         if place in _SITE_NUMBER:
             return f"10.77.{_SITE_NUMBER[place]}.0", 24
-        return self.host(place).address, 32
+        host = self.host(place)
+        return host.address, 31 if host.second else 32
 
     def door(self, place: str) -> tuple[str, int]:
         """An address and port that answers connections when ``place`` works: what a reachability test dials."""

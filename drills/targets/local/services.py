@@ -10,7 +10,7 @@ from pathlib import Path
 
 from drills.errors import HostError
 from drills.targets.base import EDGE, REGIONS
-from drills.targets.local import timers
+from drills.targets.local import director, timers
 from drills.targets.local.plan import MASTER_NAME, NODE_PORT, SENTINEL_PORT, STORE_PORT, Plan
 
 
@@ -103,16 +103,22 @@ def store(settings: Settings, region: str, master: str) -> Service:
     """The Valkey of a region; a replica unless ``master`` names its own region."""
     plan = settings.plan
     host = plan.host(plan.store(region))
-    data = settings.run / f"{region}-store"
+    data = store_data(settings, region)
     data.mkdir(parents=True, exist_ok=True)
     argv = [find_valkey(), "--port", str(STORE_PORT), "--bind", host.address, "--protected-mode", "no"]
     argv += ["--dir", str(data), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
     argv += ["--repl-diskless-sync-delay", "0", "--repl-timeout", str(timers.STORE_TIMEOUT_S)]
     argv += ["--repl-ping-replica-period", str(timers.STORE_PING_S)]
     argv += ["--repl-backlog-size", "16mb", "--logfile", "", "--daemonize", "no"]
+    argv += ["--bind-source-addr", str(host.second), "--replica-announce-ip", host.address]
     if master != region:
         argv += ["--replicaof", f"{plan.host(plan.store(master)).address} {STORE_PORT}"]
     return Service(host.name, host.name, "store", tuple(argv))
+
+
+def store_data(settings: Settings, region: str) -> Path:
+    """The folder of a store: a disk of its own, so that it can be full while all else goes on."""
+    return settings.run / f"{region}-store"
 
 
 def sentinel(settings: Settings, site: str) -> Service:
@@ -143,8 +149,8 @@ sentinel parallel-syncs {MASTER_NAME} 1
 """
 
 
-def node(settings: Settings, name: str) -> Service:
-    """One recommender node."""
+def node(settings: Settings, name: str, bundle: str | None = None) -> Service:
+    """One recommender node; ``bundle`` is an artifact that it is to serve instead of the lab's, if that is sound."""
     plan = settings.plan
     host = plan.host(name)
     other = next(region for region in REGIONS if region != host.site)
@@ -153,7 +159,8 @@ def node(settings: Settings, name: str) -> Service:
     argv += ["--admin-socket", str(admin_socket(name)), "--region", host.site, "--node", name]
     argv += [
         "--bundle",
-        settings.bundle,
+        bundle or settings.bundle,
+        *(["--last-good", settings.bundle] if bundle else []),
         "--store",
         f"{plan.host(plan.store(host.site)).address}:{STORE_PORT}",
     ]
@@ -164,6 +171,7 @@ def node(settings: Settings, name: str) -> Service:
     ]
     argv += ["--master-name", MASTER_NAME, "--replication", settings.replication]
     argv += ["--accelerator", settings.accelerator, "--key-file", str(key_file(settings))]
+    argv += ["--deadline-s", f"{timers.NODE_DEADLINE_MS / 1_000:g}"]
     return Service(name, name, "node", tuple(argv))
 
 
@@ -215,6 +223,7 @@ def haproxy_conf(settings: Settings) -> str:
     log stdout format raw local0 info
     maxconn 4096
     nbthread 1
+    stats socket unix@{director.SOCKET} mode 600 level admin
 
 defaults
     mode http

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drills.errors import TargetError, UsageError
+from drills.errors import HostError, TargetError, UsageError
 from drills.faults import FAULTS
 from drills.holding import holder
 from drills.home import home
 from drills.spec import Drill, Topology
-from drills.targets.base import GpuFaultable
+from drills.targets.base import GpuFaultable, GpuSlowable
 from drills.targets.local import doctor
 from drills.targets.local.target import LocalTarget, Progress, bind
 
@@ -27,14 +27,19 @@ def standing_dir() -> Path:
 
 def standing() -> LocalTarget | None:
     """The lab that ``recdr up`` started, or None; the reference of a lab that died is removed."""
+    target = seen()
+    if target is None:
+        (standing_dir() / "target.json").unlink(missing_ok=True)
+    return target
+
+
+def seen() -> LocalTarget | None:
+    """The lab that ``recdr up`` started, or None; nothing is written or removed."""
     reference = standing_dir() / "target.json"
     if not reference.exists():
         return None
     target = LocalTarget.attach(reference)
-    if target.alive():
-        return target
-    reference.unlink(missing_ok=True)
-    return None
+    return target if target.alive() else None
 
 
 @contextmanager
@@ -76,9 +81,13 @@ def check(ephemeral: bool, port: int) -> None:
         bind(port).close()
 
 
-def gpu_present() -> bool:
-    """Whether this machine shows an NVIDIA GPU to its users."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
+def check_accelerator(drill: Drill, wanted: str | None) -> None:
+    """Raise HostError where the drill, or the command line, wants a GPU and this machine shows none."""
+    if choose_accelerator(drill, wanted) == "cuda" and not doctor.gpu_present():
+        raise HostError(
+            f"{drill.path}: it is to run on an NVIDIA GPU (accelerator cuda), and this machine shows none: "
+            "give the container its devices, or use --accelerator simulated"
+        )
 
 
 def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
@@ -89,9 +98,10 @@ def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
     asked = wanted or (drill.topology.accelerator if drill else None) or "auto"
     if asked != "auto":
         return asked
-    if gpu_present():
+    if doctor.gpu_present():
         return "cuda"
-    breaks_it = drill is None or any(GpuFaultable in FAULTS[u.name].needs for uses in drill.injections for u in uses)
+    touching = {GpuFaultable, GpuSlowable}
+    breaks_it = drill is None or any(touching & {*FAULTS[u.name].needs} for uses in drill.injections for u in uses)
     return "simulated" if breaks_it else "cpu"
 
 
@@ -116,8 +126,11 @@ def exclusive(lab_dir: Path) -> Iterator[None]:
         yield
 
 
-def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: str | None) -> None:
-    """Refuse a standing lab that is not what the drill describes."""
+def misfits(lab: LocalTarget, wanted: Topology, bundle: Path | None, accelerator: str | None) -> list[str]:
+    """In what the lab is not what is wanted, each as ``replication async instead of semisync``; empty where it fits.
+
+    ``bundle`` None: any model will do; ``accelerator`` None or ``auto``: any will do.
+    """
     have = lab.deployment
     counts = {region: len(nodes) for region, nodes in have.nodes.items()}
     asked = {"primary": wanted.primary.nodes, "standby": wanted.standby.nodes}
@@ -126,11 +139,16 @@ def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: s
         differences.append(f"nodes {counts} instead of {asked}")
     if have.replication != wanted.replication:
         differences.append(f"replication {have.replication} instead of {wanted.replication}")
-    if accelerator not in (None, "auto") and have.accelerator != wanted.accelerator:
-        differences.append(f"accelerator {have.accelerator} instead of {wanted.accelerator}")
-    if have.bundle != bundle:
+    if accelerator not in (None, "auto") and have.accelerator != accelerator:
+        differences.append(f"accelerator {have.accelerator} instead of {accelerator}")
+    if bundle is not None and have.bundle != bundle:
         differences.append(f"another model than {bundle.name}")
-    if differences:
+    return differences
+
+
+def _check_same(lab: LocalTarget, wanted: Topology, bundle: Path, accelerator: str | None) -> None:
+    """Refuse a standing lab that is not what the drill describes."""
+    if differences := misfits(lab, wanted, bundle, accelerator):
         raise UsageError(
             f"the lab that is up has {'; '.join(differences)}: "
             "add --ephemeral for a lab of its own, or end it with 'recdr down'"

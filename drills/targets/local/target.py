@@ -28,9 +28,17 @@ from drills.processes import die_with_parent
 from drills.recording.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
-from drills.targets.local import control, timers
-from drills.targets.local.abilities import Accelerators, Leases, Partitions, Processes, Regions
-from drills.targets.local.lab import EXIT_FORBIDDEN
+from drills.targets.local import control, doctor, timers
+from drills.targets.local.abilities import (
+    Accelerators,
+    Artifacts,
+    Directing,
+    Leases,
+    Partitions,
+    Processes,
+    Regions,
+    Stores,
+)
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
 
@@ -38,7 +46,7 @@ READY_TIMEOUT_S = 40.0
 Progress = Callable[[str], None]
 
 
-class LocalTarget(Processes, Partitions, Regions, Accelerators, Leases):
+class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerators, Artifacts, Leases):
     """Two regions in namespaces. ``ephemeral`` labs die with the process that deployed them."""
 
     kind = "local"
@@ -73,6 +81,11 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Leases):
         if self._deployment is None:
             raise TargetError("the local target is not deployed")
         return self._deployment
+
+    @classmethod
+    def lacks(cls, need: type) -> str | None:
+        """Why this host does not let a lab have the ability ``need``, with the remedy; None where it does."""
+        return doctor.missing(need)
 
     @classmethod
     def attach(cls, reference: Path) -> LocalTarget:
@@ -292,7 +305,7 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Leases):
 
     def _launch_error(self, code: int) -> Exception:
         words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
-        if code == EXIT_FORBIDDEN:
+        if code == control.EXIT_FORBIDDEN:
             return HostError(f"this machine does not let you make namespaces ({words}): run 'recdr doctor'")
         return TargetError(f"the lab's first process ended with {code}: {words[-800:]}")
 
@@ -321,11 +334,11 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Leases):
                 raise TargetError(f"the lab did not settle ({name}): {answer['output'].strip()}")
 
     def _wait_ready(self, nodes: list[str]) -> None:
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline, version = time.monotonic() + READY_TIMEOUT_S, self.model_version("current")
         waiting = list(nodes)
         while waiting:
             self._check_running()
-            waiting = [node for node in waiting if not (self.observe(node) or {}).get("ready")]
+            waiting = [node for node in waiting if not _serves(self.observe(node), version)]
             if waiting and time.monotonic() > deadline:
                 raise TargetError(
                     f"not ready after {READY_TIMEOUT_S:.0f} s: {', '.join(waiting)}; see {self.lab_dir / 'logs'}"
@@ -363,6 +376,11 @@ class LocalTarget(Processes, Partitions, Regions, Accelerators, Leases):
         with contextlib.suppress(OSError):
             if b"drills.targets.local.lab" in Path(f"/proc/{pid}/cmdline").read_bytes():  # pids are used again
                 os.kill(pid, signals.SIGKILL)
+
+
+def _serves(state: dict[str, Any] | None, version: str) -> bool:
+    """Whether a node is ready, with the model that it should have."""
+    return state is not None and bool(state.get("ready")) and state.get("model_version") == version
 
 
 def _doors(ops_url: str) -> dict[str, Door]:

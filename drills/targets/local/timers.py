@@ -18,6 +18,8 @@ CHECK_TIMEOUT_MS = 100
 CONNECT_TIMEOUT_MS = 100
 SERVER_TIMEOUT_MS = 500
 QUEUE_TIMEOUT_MS = 500
+# A node that cannot answer in time must say so before the edge gives up on it: only then is the retry free.
+NODE_DEADLINE_MS = 400
 # Traffic can notice a dead server before the checks do: so many connections that fail in a row are enough.
 ERROR_LIMIT = 5
 RETRIES = 3
@@ -49,6 +51,7 @@ _MS = {
     "connect_timeout_s": CONNECT_TIMEOUT_MS,
     "server_timeout_s": SERVER_TIMEOUT_MS,
     "queue_timeout_s": QUEUE_TIMEOUT_MS,
+    "node_deadline_s": NODE_DEADLINE_MS,
     "witness_down_after_s": WITNESS_DOWN_AFTER_MS,
     "regional_down_after_s": REGIONAL_DOWN_AFTER_MS,
     "failover_timeout_s": FAILOVER_TIMEOUT_MS,

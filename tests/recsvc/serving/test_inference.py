@@ -115,6 +115,43 @@ def test_full_queue_and_passed_deadline_are_refused(bundle: Path) -> None:
     asyncio.run(story())
 
 
+def test_what_could_not_be_answered_in_time_is_refused_at_once_and_an_idle_node_takes_it(bundle: Path) -> None:
+    accelerator = open_accelerator("simulated", bundle / "model.onnx", 1, SAMPLE)
+    accelerator.slow(0.3)
+
+    async def story() -> None:
+        batcher = Batcher(accelerator, max_queue=100, observe=lambda size: None)
+        for _ in range(2):  # so that it knows its pace
+            await batcher.rank(Job([], [], 3), time.monotonic() + 10)
+        running = asyncio.create_task(batcher.rank(Job([], [], 3), time.monotonic() + 10))
+        await asyncio.sleep(0)
+        asked_s = time.monotonic()
+        with pytest.raises(Overloaded):  # what runs takes 0.3 s, and so would the batch after it
+            await batcher.rank(Job([], [], 3), asked_s + 0.4)
+        assert time.monotonic() - asked_s < 0.2
+        patient = asyncio.create_task(batcher.rank(Job([], [], 3), time.monotonic() + 10))
+        assert len((await running).items) == len((await patient).items) == 3
+        with pytest.raises(DeadlinePassed):  # nothing runs: it is tried, and takes its time
+            await batcher.rank(Job([], [], 3), time.monotonic() + 0.1)
+        batcher.close()
+
+    asyncio.run(story())
+
+
+def test_a_model_that_is_replaced_answers_what_it_was_asked(accelerator: Accelerator) -> None:
+    accelerator.slow(0.1)
+
+    async def story() -> None:
+        batcher = Batcher(accelerator, max_queue=100, observe=lambda size: None)
+        asked = [asyncio.create_task(batcher.rank(Job([1], [1], 3), time.monotonic() + 10)) for _ in range(5)]
+        await asyncio.sleep(0)
+        await batcher.drain()
+        rankings = await asyncio.wait_for(asyncio.gather(*asked), 1)  # all computed by now
+        assert [ranking.items.tolist() for ranking in rankings] == [expected([1], 3)] * 5
+
+    asyncio.run(story())
+
+
 def test_lost_accelerator_degrades_then_recovers_after_three_trials(accelerator: Accelerator) -> None:
     before, device = accelerator.run(SAMPLE)
     assert device == "simulated"

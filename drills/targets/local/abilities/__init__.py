@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from drills.targets.local.abilities.accelerators import Accelerators
+from drills.targets.local.abilities.artifacts import Artifacts
+from drills.targets.local.abilities.directing import Directing
 from drills.targets.local.abilities.leases import Leases
 from drills.targets.local.abilities.partitions import Partitions
 from drills.targets.local.abilities.processes import Processes
 from drills.targets.local.abilities.regions import Regions
+from drills.targets.local.abilities.stores import Stores
 
-__all__ = ["Accelerators", "Leases", "Partitions", "Processes", "Regions"]
+__all__ = [
+    "Accelerators",
+    "Artifacts",
+    "Directing",
+    "Leases",
+    "Partitions",
+    "Processes",
+    "Regions",
+    "Stores",
+]

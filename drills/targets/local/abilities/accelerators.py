@@ -1,4 +1,4 @@
-"""Accelerators that fail, and come back."""
+"""Accelerators that fail or get slow, and come back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drills.targets.local.abilities.asking import Asking
 
 
 class Accelerators(Asking):
-    """Makes the local target GpuFaultable."""
+    """Makes the local target GpuFaultable and GpuSlowable."""
 
     def accelerator_layer(self, node: str, layer: str) -> str:
         """The layer at which ``node``'s accelerator can be made to fail: ``context`` on a GPU, else ``simulated``."""
@@ -21,19 +21,28 @@ class Accelerators(Asking):
         return "context" if self.deployment.accelerator == "cuda" else "simulated"
 
     def fail_accelerator(self, node: str, layer: str) -> None:
-        self._ask("admin", node=node, path="/accelerator/fail", body={"layer": layer})
+        self._ask("fail_accelerator", node=node, layer=layer)
 
     def restore_accelerator(self, node: str) -> None:
-        """A simulated loss is lifted; after a real one only a new process has a usable CUDA context. Idempotent."""
-        if self.deployment.accelerator != "cuda":
-            self._ask("admin", node=node, path="/accelerator/restore", body={})
-        elif not self._accelerator_works(node):
+        """Mend what PID 1 broke; a node whose accelerator is lost all the same is started again. Idempotent."""
+        self._ask("restore_accelerator", node=node)
+        if self.deployment.accelerator == "cuda" and not self._accelerator_works(node):
             self._ask("kill", name=node, number=int(signals.SIGKILL))
             self._ask("start_node", name=node)
 
+    def slow_accelerator(self, node: str, delay_ms: float) -> None:
+        self._ask("slow_accelerator", node=node, delay_ms=delay_ms)
+
+    def speed_accelerator(self, node: str) -> None:
+        self._ask("speed_accelerator", node=node)
+
     def _accelerator_works(self, node: str) -> bool:
-        """Whether ``node`` says so after it has used its accelerator once: it notices a loss only in use."""
+        """Whether ``node`` says so after it has used its accelerator once: it notices a loss only in use.
+
+        A node that does not answer yet has just been started, and finds its accelerator by itself.
+        """
         with contextlib.suppress(httpx.HTTPError):
             body, headers = {"user": "recdr-look", "k": 5}, {NODE_HEADER: node}
             httpx.post(f"{self.deployment.ops_url}/v1/recommend", json=body, headers=headers, timeout=2.0)
-        return (self.observe(node) or {}).get("accelerator_state") == "ok"
+        state = self.observe(node)
+        return state is None or state.get("accelerator_state") == "ok"

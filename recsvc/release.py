@@ -1,0 +1,85 @@
+"""A model that can answer: verified, opened, warmed up, and found to rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_feeds
+from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
+from recsvc.inference import MAX_BATCH, Batcher
+from recsvc.search import SearchIndex
+
+WARM_K = 20
+
+
+class Refused(Exception):  # noqa: N818 - what becomes of an artifact, named so in the answer
+    """This artifact must not serve; ``str()`` says why in a few words."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One version of the model with what it runs on and the search index that goes with its item vectors."""
+
+    bundle: Bundle
+    accelerator: Accelerator
+    batcher: Batcher
+    search: SearchIndex
+
+    @property
+    def version(self) -> str:
+        return self.bundle.version
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How this node opens an artifact. ``boundary`` is the accelerator's, the same for all releases of a process."""
+
+    accelerator: str
+    threads: int
+    max_queue: int
+    observe: Callable[[float], None]
+    boundary: Boundary
+
+    def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
+        """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
+
+        ``instead_of``: what serves now, and is returned itself if ``path`` holds the same, intact. Histories in the
+        store count items by its catalogue, so another one is refused.
+        """
+        try:
+            bundle = Bundle.load(path)
+        except AlteredFile as error:
+            raise Refused(f"checksum of {error.file}") from error
+        except BundleError as error:
+            raise Refused(str(error)) from error
+        if instead_of is not None and bundle.version == instead_of.version:
+            return instead_of
+        if instead_of is not None and _catalogue(bundle) != _catalogue(instead_of.bundle):
+            raise Refused(f"{ITEMS} is another catalogue than the one that the stored histories are about")
+        try:
+            return self._open(bundle, instead_of.search if instead_of else None)
+        except Exception as error:  # whatever an artifact does to those who run it, the node goes on
+            raise Refused(f"it does not run: {error}") from error
+
+    def _open(self, bundle: Bundle, search: SearchIndex | None) -> Release:
+        embeddings = np.load(bundle.embeddings_path)
+        accelerator = open_accelerator(
+            self.accelerator, bundle.model_path, self.threads, sample_feeds(1, 1, 1), self.boundary
+        )
+        for batch in (1, MAX_BATCH):
+            feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, len(embeddings) - 2))
+            accelerator.warm_up(feeds)
+        scores = accelerator.run(feeds)[0]["scores"]
+        if not np.isfinite(scores).all():
+            raise ValueError("its scores are not numbers")
+        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe)
+        index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
+        return Release(bundle, accelerator, batcher, index)
+
+
+def _catalogue(bundle: Bundle) -> object:
+    return bundle.manifest["files"][ITEMS]["sha256"]

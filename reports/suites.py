@@ -1,0 +1,142 @@
+"""A suite's ``suite.json`` turned into ``summary.md`` and ``junit.xml``: a table of its drills, and all their cases.
+
+Like everything here a pure function of what lies on the disk: the suite's folder and the runs that it names.
+"""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reports import cleaning, markdown, wording
+
+COLUMNS = {
+    "rto_read_s": "Reads disturbed",
+    "rto_write_s": "Writes disturbed",
+    "rpo_events": "Events lost",
+    "recall_at_20": "Recall@20",
+    "p99_ms@after": "p99 after",
+}
+_NEVER_RAN = ("skipped", "not run")
+
+
+def render_summary(suite: Mapping[str, Any]) -> str:
+    """The suite as GitHub-flavoured Markdown: the outcome, one row a drill, and why each that is not PASS is not."""
+    outcome = cleaning.outcome(suite.get("outcome"))
+    drills = [cleaning.mapping(entry) for entry in cleaning.sequence(suite.get("drills"))]
+    counts = cleaning.mapping(suite.get("counts"))
+    said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    lines = [f"## {markdown.ICONS[outcome]} {outcome or 'not known'}: {len(drills)} drills ({_text(said)})", ""]
+    lines += _table(drills)
+    why = [line for entry in drills for line in _why(entry)]
+    lines += ["**Why not PASS**", "", *why, ""] if why else []
+    if stopped := suite.get("stopped"):
+        lines += [f"> ⚠️ It ended early: {_text(stopped)}", ""]
+    lines += [f"> ⚠️ {line}" + "\n" for line in _labs(suite)]
+    lines.append(_foot(suite))
+    return "\n".join(lines) + "\n"
+
+
+def _table(drills: list[dict[str, Any]]) -> list[str]:
+    head = ["Drill", "Outcome", *COLUMNS.values(), "Took"]
+    rows = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(COLUMNS) + 1)]
+    for entry in drills:
+        figures = cleaning.mapping(entry.get("figures"))
+        seconds = cleaning.number(entry.get("seconds"))
+        cells = [
+            _text(entry.get("drill")),
+            _text(entry.get("outcome") or entry.get("state")),
+            *(figure(cleaning.mapping(figures.get(name))) for name in COLUMNS),
+            "" if seconds is None else f"{seconds:.0f} s",
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return [*rows, ""]
+
+
+def figure(entry: Mapping[str, Any]) -> str:
+    """A figure as reports show it; empty where the drill has none of that name."""
+    if not entry:
+        return ""
+    unit = entry.get("unit")
+    shown = wording.figure(cleaning.number(entry.get("value")), unit if isinstance(unit, str) else "")
+    return f"≥ {shown}" if entry.get("censored") is True else shown
+
+
+def _why(entry: Mapping[str, Any]) -> list[str]:
+    """The first reason, and how many more the run's own report has."""
+    reasons = cleaning.sequence(entry.get("reasons"))
+    if entry.get("outcome") == "PASS" or not reasons:
+        return []
+    rest = f" (and {len(reasons) - 1} more: run {_text(entry.get('run'))})" if len(reasons) > 1 else ""
+    return [f"- {_text(entry.get('drill'))}: {_text(reasons[0])}{rest}"]
+
+
+def _labs(suite: Mapping[str, Any]) -> list[str]:
+    labs = [cleaning.mapping(lab) for lab in cleaning.sequence(suite.get("labs"))]
+    return [
+        f"Lab {_text(lab.get('lab'))} could not be brought back and was given up: {_text(lab['gave_up'])}"
+        for lab in labs
+        if lab.get("gave_up")
+    ]
+
+
+def _foot(suite: Mapping[str, Any]) -> str:
+    host = cleaning.mapping(suite.get("host"))
+    labs, seconds = cleaning.sequence(suite.get("labs")), cleaning.number(suite.get("seconds"))
+    parts = [
+        f"suite {_text(suite.get('suite'))}",
+        "" if seconds is None else f"{seconds / 60:.1f} minutes in all",
+        f"{len(labs)} {'lab' if len(labs) == 1 else 'labs'} deployed or used",
+        f"{_text(host.get('cpus'))} CPUs, {_text(host.get('memory_gib'))} GiB" if host else "",
+        "figures are those of each drill's worst trial; p99 is that of the time after healing",
+    ]
+    return " · ".join(part for part in parts if part) + "."
+
+
+def render_junit(suite: Mapping[str, Any], folder: Path) -> str:
+    """The cases of all runs as one document; a drill without a report of its own is a case by itself."""
+    root = ET.Element("testsuites", {"name": f"recdr {cleaning.text(suite.get('suite'))}"})
+    for entry in (cleaning.mapping(entry) for entry in cleaning.sequence(suite.get("drills"))):
+        found = _suites_of(entry, folder)
+        root.extend(found or [_alone(entry)])
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(sum(int(element.get(name) or 0) for element in root)))
+    root.set("time", f"{sum(float(element.get('time') or 0) for element in root):.3f}")
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _suites_of(entry: Mapping[str, Any], folder: Path) -> list[ET.Element]:
+    run_dir = entry.get("run_dir")
+    if not isinstance(run_dir, str):
+        return []
+    try:
+        return list(ET.parse(folder / run_dir / "junit.xml").getroot())  # noqa: S314 - recdr wrote it
+    except (OSError, ET.ParseError):
+        return []
+
+
+def _alone(entry: Mapping[str, Any]) -> ET.Element:
+    """A drill that left no report: skipped or not reached, or its target failed before anything was recorded."""
+    why = " ".join(map(cleaning.text, cleaning.sequence(entry.get("reasons")))) or "the suite ended before its turn"
+    skipped = entry.get("state") in _NEVER_RAN
+    counts = {"tests": "1", "failures": "0", "errors": str(int(not skipped)), "skipped": str(int(skipped))}
+    suite = ET.Element("testsuite", {"name": cleaning.text(entry.get("title")), "time": "0", **counts})
+    case = ET.SubElement(suite, "testcase", classname="recdr.drill", name=cleaning.text(entry.get("drill")), time="0")
+    ET.SubElement(case, "skipped" if skipped else "error", message=why)
+    return suite
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The suite in ``folder``; raises ValueError for a folder without one, ``OSError`` where it cannot be read."""
+    found = json.loads((folder / "suite.json").read_bytes())
+    if not isinstance(found, dict):
+        raise ValueError(f"{folder / 'suite.json'} is no suite")
+    return found
+
+
+def _text(value: Any) -> str:
+    return markdown.escape(cleaning.text(value))
