@@ -83,7 +83,7 @@ def check(ephemeral: bool, port: int) -> None:
 
 
 def check_accelerator(drill: Drill, wanted: str | None) -> None:
-    """Raise HostError where a GPU is wanted and this machine shows none, UsageError where one is broken and none wanted.
+    """Raise HostError where a GPU is wanted and none is here, UsageError where one is to be broken and none is wanted.
 
     Wanted by the drill or, before it, the command line: ``wanted``.
     """
