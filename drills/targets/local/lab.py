@@ -14,6 +14,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -193,11 +194,14 @@ class Lab(Household):
         self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
         self.selector.register(self.settings.deployer_fd, selectors.EVENT_READ, self._stop)
         while not self.stopped:
-            for key, _ in self.selector.select(timeout=TURN_S):
+            ready = self.selector.select(timeout=TURN_S)
+            begin = time.monotonic()
+            for key, _ in ready:
                 key.data()
             self.reap()
             for turn in self.turns:
                 turn()
+            self.lease.lengthen(time.monotonic() - begin)  # a renewal may have waited meanwhile
             self.check_lease()
 
     def _accept(self, listener: socket.socket) -> None:

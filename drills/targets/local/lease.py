@@ -41,6 +41,10 @@ class Lease:
         if holder in (None, self.expired):
             self.expired = None
 
+    def lengthen(self, seconds: float) -> None:
+        """Allow the holder more time: so long nobody listened to it."""
+        self.until += seconds
+
     def held_by(self, now: float | None = None) -> str | None:
         """Who may break things here now; None where nobody has said so."""
         now = time.monotonic() if now is None else now
