@@ -47,7 +47,7 @@ class LoadSurge:
     @classmethod
     def trouble(cls, arguments: Mapping[str, Any]) -> str | None:
         """What is wrong with the arguments together; None where nothing is."""
-        if 0 < arguments["seconds"] < SHORTEST_S:
+        if 0 < arguments.get("seconds", 0) < SHORTEST_S:
             return f"a surge of less than {SHORTEST_S:g} seconds would be over before anybody could see it"
         return None
 
