@@ -103,6 +103,9 @@ class Lab(Household):
             if other != region:
                 self.network.mend(region, other, why=f"power of {region}")
         self.lost.discard(region)
+        for name in (*self.settings.plan.nodes[region], self.settings.plan.store(region)):
+            for held in (f"{name} killed", f"{name} paused"):  # whatever was so with its processes ended with the power
+                self.mends(held)
         self.start_region(region)
 
     def start_region(self, region: str) -> None:
