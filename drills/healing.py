@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,14 +26,14 @@ def heal_open_faults(run_dir: Path, target: Any) -> list[tuple[Intent, Evidence]
     """Heal every fault of the run that was never confirmed as healed, the latest first.
 
     One fault that cannot be healed, or whose healing cannot be written down, does not keep the others from being
-    healed. Returns each with what was seen. ``target`` is None where it is gone.
+    healed. Whether it helped is looked at once all are: one fault may hide that another is gone. Returns each with what
+    was seen. ``target`` is None where it is gone.
     """
-    healed = []
     with _turn(run_dir):
-        for intent in unhealed(run_dir):
-            with hooks.at(hooks.Place(Path(intent.folder), run_dir / "logs" / hooks.LOG)):
-                healed.append((intent, _healed(intent, _Log(run_dir, intent), target)))
-    return healed
+        healings = [_Healing(run_dir, intent, target) for intent in unhealed(run_dir)]
+        for healing in healings:
+            healing.heal()
+        return [(healing.intent, healing.confirm()) for healing in healings]
 
 
 @contextmanager
@@ -55,47 +55,62 @@ def _turn(run_dir: Path) -> Iterator[None]:
 
 
 @dataclass
-class _Log:
-    """Writes down what became of one fault, as far as the disk allows."""
+class _Healing:
+    """Heals one fault of a run, looks whether it helped, and writes both down as far as the disk allows."""
 
     run_dir: Path
     intent: Intent
+    target: Any
+    done: Evidence | None = None
+    """What is known without another look."""
     trouble: str = ""
 
-    def write(self, what: str, *words: Any) -> None:
+    def __post_init__(self) -> None:
+        self.fault = FAULTS[self.intent.fault](**self.intent.arguments)
+        if isinstance(self.fault, LooksFirst):
+            self.fault.recall(self.intent.noted)
+
+    def heal(self) -> None:
+        self.done = self._tried(self._heal)
+
+    def confirm(self) -> Evidence:
+        """Look whether it is healed, for 30 s at most."""
+        evidence = self.done or self._tried(self._look)
+        assert evidence is not None
+        if not evidence.observed and hasattr(self.target, "alive") and not self.target.alive():
+            evidence = _heal_without(self.fault)
+        self._write("confirmed", evidence.observed, evidence.text)
+        return replace(evidence, text=evidence.text + self.trouble)
+
+    def _tried(self, what: Callable[[], Evidence | None]) -> Evidence | None:
+        try:
+            with hooks.at(hooks.Place(Path(self.intent.folder), self.run_dir / "logs" / hooks.LOG)):
+                return what()
+        except TargetGone:
+            return _heal_without(self.fault)
+        except Exception as error:  # whatever went wrong with this one, the others must be healed
+            return Evidence(False, f"healing failed: {type(error).__name__}: {error}")
+
+    def _heal(self) -> Evidence | None:
+        if self.target is None:
+            return _heal_without(self.fault)
+        begin = time.monotonic_ns()
+        self.fault.heal(self.target)
+        self._write("healed", begin, time.monotonic_ns())
+        return None
+
+    def _look(self) -> Evidence:
+        return wait_for(lambda: self.fault.healed(self.target), HEAL_TIMEOUT_S)
+
+    def _write(self, what: str, *words: Any) -> None:
         """``healed`` or ``confirmed`` of the undo log."""
+        intent = self.intent
 
         def write() -> None:
-            getattr(UndoLog(self.run_dir, self.intent.trial), what)(self.intent.fault, self.intent.arguments, *words)
+            getattr(UndoLog(self.run_dir, intent.trial), what)(intent.fault, intent.arguments, *words)
 
         if error := RunDir(self.run_dir).last_words(write):
             self.trouble = f" (which could not be written down: {error.strerror})"
-
-
-def _healed(intent: Intent, log: _Log, target: Any) -> Evidence:
-    """Heal one fault and write that down."""
-    evidence = _heal(intent, log, target)
-    if not evidence.observed and hasattr(target, "alive") and not target.alive():
-        evidence = _heal(intent, log, None)
-    log.write("confirmed", evidence.observed, evidence.text)
-    return replace(evidence, text=evidence.text + log.trouble)
-
-
-def _heal(intent: Intent, log: _Log, target: Any) -> Evidence:
-    fault = FAULTS[intent.fault](**intent.arguments)
-    if isinstance(fault, LooksFirst):
-        fault.recall(intent.noted)
-    begin = time.monotonic_ns()
-    try:
-        if target is None:
-            return _heal_without(fault)
-        fault.heal(target)
-        log.write("healed", begin, time.monotonic_ns())
-        return wait_for(lambda: fault.healed(target), HEAL_TIMEOUT_S)
-    except TargetGone:
-        return _heal_without(fault)
-    except Exception as error:  # whatever went wrong with this one, the others must be healed
-        return Evidence(False, f"healing failed: {type(error).__name__}: {error}")
 
 
 def _heal_without(fault: Fault) -> Evidence:

@@ -171,6 +171,6 @@ def _argv(hook: Hook, folder: Path) -> Iterator[tuple[list[str], tuple[int, ...]
 
 def _last_words(log: Path, begin: int) -> str:
     with log.open("rb") as file:
-        file.seek(begin)
-        said = " ".join(file.read()[-4 * LAST_WORDS :].decode(errors="replace").split())
+        file.seek(max(begin, os.fstat(file.fileno()).st_size - 4 * LAST_WORDS))
+        said = " ".join(file.read(4 * LAST_WORDS).decode(errors="replace").split())
     return f": {said[-LAST_WORDS:]}" if said else ""

@@ -24,7 +24,7 @@ from drills.naming import shown
 from drills.recording import rundir
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
-from drills.targets.local.standing import exclusive, standing
+from drills.targets.local.standing import exclusive, standing, unclaimed
 from drills.targets.opening import check_abilities, check_hooks
 from drills.undo import Intent
 
@@ -107,6 +107,7 @@ def heal(name: RunName = None) -> None:
         _tell_nothing_to_heal(run)
         return
     with exclusive(lab.lab_dir):
+        unclaimed(lab)
         left = heal_open_faults(run.path, lab) if run else []
         _tell_healed(left)
         lab.reset()

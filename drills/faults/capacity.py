@@ -53,14 +53,14 @@ class Capacity:
 
     def look_first(self, target: Any) -> list[str]:
         """Find the load; raises UsageError where there is none to carry."""
-        return noted(required(self.name))
+        return noted(required(self.name, self.peak))
 
     def recall(self, noted: Sequence[str]) -> None:
         """Whoever heals may be another process, without the run in its environment."""
         object.__setattr__(self, "_noted", tuple(noted))
 
     def inject(self, target: _Target) -> None:
-        run = required(self.name).run
+        run = required(self.name, self.peak).run
         target.drain(self._other)
         if self.peak > 1:
             surge.begin(run, self._surge, self.peak)
@@ -82,9 +82,9 @@ class Capacity:
         return replace(seen, text=f"{text}; {seen.text}")
 
     def heal(self, target: _Target) -> None:
+        target.undrain(self._other)
         if run := run_of(self):
             surge.end(run[0], self._surge)
-        target.undrain(self._other)
 
     def healed(self, target: _Target) -> Evidence:
         if drained := set(target.nodes_of(self._other)) & set(target.drained()):

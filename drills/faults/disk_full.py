@@ -1,7 +1,7 @@
 """The disk that a region's store keeps its append-only file on is full: nothing more can be written to it.
 
-What Valkey makes of it: a master refuses every write, PING included (MISCONF), so the Sentinels count it as down. A
-replica cannot refuse what its master sends, and ends itself.
+What Valkey makes of it: a master refuses every write, PING included (MISCONF), so the Sentinels count it as down and
+replace it. A replica cannot refuse what its master sends, and ends itself.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ what comes from the other side. Kernels are built without netem often enough; wh
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from drills.errors import UsageError
+from drills.errors import TargetError, UsageError
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.naming import shown
 from drills.spec.rules import Number
@@ -78,6 +78,16 @@ class Link:
         places = tuple(f"{a} and {b}" for a, b in self.pairs)
         text = f"every packet between {self.a} and {self.b}, each direction and receiving host by itself"
         return BlastRadius(places, f"{text}: {shown(self.properties)}")
+
+    def look_first(self, target: Shapeable) -> list[str]:
+        """See that the ways are better than they will be; raises TargetError where nobody could tell the difference."""
+        seen = [self._worse(target, *way, any_of=True) for way in self._ways()]
+        if already := [text for worse, text in seen if worse]:
+            raise TargetError(f"link: with nothing broken it is as bad already ({already[0]}): ask for worse")
+        return []
+
+    def recall(self, noted: Sequence[str]) -> None:
+        """Nothing of what was seen before is needed."""
 
     def inject(self, target: Shapeable) -> None:
         if trouble := self.trouble(self.properties):

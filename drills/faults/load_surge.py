@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -21,7 +21,11 @@ from drills.spec.rules import Number
 from drills.surge import Load
 from drills.undo import RUN_VARIABLE, TRIAL_VARIABLE
 
-SEEN_S = 1.0
+SEEN_S = (1.0, 4.0)
+"""For how long the users are counted, in seconds: at least, and at most."""
+SIGMAS = 5.0
+"""So far beyond what so many users send by chance must be what counts as seen (requests as a Poisson process)."""
+SHORTEST_S = 3.0
 REACHED = 0.8
 """How much of the load's change must be on record to count as seen: users are random, and a closed loop lags."""
 
@@ -40,6 +44,13 @@ class LoadSurge:
         for name in ("factor", "seconds"):  # 2 and 2.0 are the same surge, also in the undo log
             object.__setattr__(self, name, float(getattr(self, name)))
 
+    @classmethod
+    def trouble(cls, arguments: Mapping[str, Any]) -> str | None:
+        """What is wrong with the arguments together; None where nothing is."""
+        if 0 < arguments.get("seconds", 0) < SHORTEST_S:
+            return f"a surge of less than {SHORTEST_S:g} seconds would be over before anybody could see it"
+        return None
+
     def fidelity(self, target: Any) -> Fidelity:
         return Fidelity(
             "real",
@@ -52,8 +63,8 @@ class LoadSurge:
         return BlastRadius((), f"all users: {self.factor:g} times the drill's load {until}; nothing is broken")
 
     def look_first(self, target: Any) -> list[str]:
-        """Find the load; raises UsageError where there is none to multiply."""
-        return noted(required(self.name))
+        """Find the load; raises UsageError where there is none, or nobody could tell that it was multiplied."""
+        return noted(required(self.name, self.factor))
 
     def recall(self, noted: Sequence[str]) -> None:
         """Whoever heals may be another process, without the run in its environment."""
@@ -61,7 +72,7 @@ class LoadSurge:
 
     def inject(self, target: Any) -> None:
         until = time.monotonic_ns() + round(self.seconds * 1e9) if self.seconds else None
-        surge.begin(required(self.name).run, self._surge, self.factor, until)
+        surge.begin(required(self.name, self.factor).run, self._surge, self.factor, until)
 
     def took_effect(self, target: Any) -> Evidence:
         load = load_here(self)
@@ -85,11 +96,12 @@ class LoadSurge:
 
 
 def multiplied(load: Load, name: str, factor: float) -> Evidence:
-    """Observed: within the last second the users sent so many times what they would without this surge.
+    """Observed: in the last seconds the users sent so many times what they would without this surge.
 
     A service that hangs holds up its users, and then less is seen than was meant.
     """
-    seen, usual = load.offered_rps(SEEN_S), load.rate * surge.of_others(load.run, name)
+    usual = load.rate * surge.of_others(load.run, name)
+    seen = load.offered_rps(_window_s(usual, factor))
     text = f"the users sent {seen:.0f} requests a second, where {usual:g} are usual and {usual * factor:g} wanted"
     details = {"offered_rps": seen, "usual_rps": usual, "wanted_rps": usual * factor}
     return Evidence(seen >= usual * (1 + REACHED * (factor - 1)), text, details)
@@ -97,9 +109,20 @@ def multiplied(load: Load, name: str, factor: float) -> Evidence:
 
 def back_to_normal(load: Load, name: str, factor: float) -> Evidence:
     """Observed: the users send at most what they would without this surge and half of what it added."""
-    seen, usual = load.offered_rps(SEEN_S), load.rate * surge.of_others(load.run, name)
+    usual = load.rate * surge.of_others(load.run, name)
+    seen = load.offered_rps(_window_s(usual, factor))
     text = f"the users sent {seen:.0f} requests a second, where {usual:g} are usual"
     return Evidence(seen <= usual * (1 + (factor - 1) / 2), text, {"offered_rps": seen, "usual_rps": usual})
+
+
+def _window_s(usual_rps: float, factor: float) -> float:
+    """For how long to count, in seconds, so that chance does not look like a surge of this factor."""
+    least, most = SEEN_S
+    return min(most, max(least, _needed_s(usual_rps, factor)))
+
+
+def _needed_s(usual_rps: float, factor: float) -> float:
+    return SIGMAS**2 / (usual_rps * (REACHED * (factor - 1)) ** 2)
 
 
 def load_here(fault: Any) -> Load | None:
@@ -108,13 +131,19 @@ def load_here(fault: Any) -> Load | None:
     return Load.of(*found) if found else None
 
 
-def required(fault: str) -> Load:
+def required(fault: str, factor: float) -> Load:
     run, trial = os.environ.get(RUN_VARIABLE), os.environ.get(TRIAL_VARIABLE)
     load = Load.of(Path(run), int(trial)) if run and trial else None
     if load is None:
         raise UsageError(
             f"{fault} multiplies the load of a drill, and none is running here: run it with 'recdr drill run', with "
             "load.rate above 0 (a plain 'chaos run' has no load)"
+        )
+    if factor > 1 and _needed_s(load.rate, factor) > SEEN_S[1]:
+        least = 1 + SIGMAS / REACHED / (load.rate * SEEN_S[1]) ** 0.5
+        raise UsageError(
+            f"{fault}: at {load.rate:g} requests a second nobody could tell {factor:g} times as many from chance: "
+            f"ask for {least:.2g} times as many at least, or for a higher load.rate"
         )
     return load
 

@@ -31,7 +31,7 @@ class ModelCorrupt:
     file: Literal[
         "model.onnx", "item_embeddings.npy", "items.json", "histories.json", "evaluation.json", "manifest.json"
     ] = "model.onnx"
-    flips: int = 16
+    flips: int = 8
     by: Literal["reload", "restart"] = "reload"
     name: ClassVar[str] = "model_corrupt"
     needs: ClassVar[tuple[type, ...]] = (ModelsRollable,)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -17,7 +16,8 @@ from drills.spec.substitution import Unknown, substitute
 REGIONS = ("primary", "standby")
 SITES = ("edge", *REGIONS)
 LAYERS = ("auto", "context", "hidden", "simulated")
-SIGNALS = tuple(name.removeprefix("SIG") for name in signal.Signals.__members__)
+SIGNALS = ("KILL", "TERM", "INT", "QUIT", "ABRT", "SEGV", "BUS", "HUP")
+"""Those that end a process: after others nothing would be broken."""
 
 
 def nodes(topology: Topology) -> list[str]:

@@ -15,7 +15,7 @@ from drills.spec import Drill
 from drills.suite.document import LabUse
 from drills.suite.grouping import Group
 from drills.system import System, on_lab
-from drills.targets.local.standing import exclusive, seen
+from drills.targets.local.standing import exclusive, seen, unclaimed
 from drills.targets.local.target import LocalTarget
 from recsvc.bundle import Bundle
 
@@ -153,6 +153,7 @@ class SharedLab:
         lab = seen()
         if lab is not None:
             self._lock.enter_context(exclusive(lab.lab_dir))
+            unclaimed(lab)
             progress("using the lab that is up", None, None)
             self._told = {log: log.stat().st_size for log in (lab.lab_dir / "logs").glob("*.log")}
             try:

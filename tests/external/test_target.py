@@ -87,7 +87,7 @@ def test_what_does_not_become_healthy_is_torn_down(tmp_path: Path, monkeypatch: 
 
 def test_without_a_status_hook_a_read_through_the_edge_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external, "HEALTHY_TIMEOUT_S", 0.3)
-    with running("EmptyAfter") as port:
+    with running("Dead") as port:
         target = ExternalTarget(settings_for(port, tmp_path), tmp_path)
         target.deploy()
         Doing({"command": [*COMMAND, "lose", str(port)]})(target)

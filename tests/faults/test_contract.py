@@ -121,7 +121,7 @@ def current(lab: LocalTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def load(current: None, lab: LocalTarget, bundle_path: Path, tmp_path: Path) -> Iterator[None]:
     """A few users on the lab."""
     run, drill = RunDir(tmp_path), load_drill(ROOT / "experiments" / "load-surge.yaml")
-    drill = replace(drill, load=Load(rate=20, users=10), probes=ProbeRates(reads_per_s=5, writes_per_s=0))
+    drill = replace(drill, load=Load(rate=50, users=15), probes=ProbeRates(reads_per_s=5, writes_per_s=0))
     for folder in (run.parts, run.logs):
         folder.mkdir()
     clients = Clients(run, drill, lab.deployment, Audience.of(Bundle.load(bundle_path), 5, 1), 1, 1)

@@ -82,7 +82,7 @@ def test_a_lab_whose_holder_falls_silent_heals_all_it_can_and_says_what_it_canno
     while not (seen := [e for e in lab.sightings(begin) if e.kind == "guard.lease_expired"]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert f"accelerator of {node}" in seen[0].data["healed"]
+    assert f"the accelerator of {node}" in seen[0].data["healed"]
     assert seen[0].data["unhealed"] == {}
     state = lab.status()
     assert (state["lost"], state["cuts"], state["broken"]) == ([], [], [])

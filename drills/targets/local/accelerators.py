@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -40,7 +39,7 @@ def hide(lab: Lab, node: str, paths: list[str]) -> None:
     """Restart ``node`` where it finds nothing at ``paths``; raises RuntimeError where there is nothing to hide."""
     if not paths:
         raise RuntimeError(f"there is no GPU to hide from {node}: no /dev/nvidia*")
-    lab.breaks(_failure(node), partial(_show, lab, node))
+    lab.breaks(_hiding(node), partial(_show, lab, node))
     lab.hidden[node] = tuple(paths)
     lab.restart_node(node)
 
@@ -48,6 +47,7 @@ def hide(lab: Lab, node: str, paths: list[str]) -> None:
 def restore(lab: Lab, node: str) -> None:
     """Mend what ``fail`` broke; nothing where it broke nothing."""
     lab.mends(_failure(node))
+    lab.mends(_hiding(node))
 
 
 def slow(lab: Lab, node: str, delay_ms: float) -> None:
@@ -65,6 +65,10 @@ def _failure(node: str) -> str:
     return f"the accelerator of {node}"
 
 
+def _hiding(node: str) -> str:
+    return f"the accelerator of {node} is hidden from it"
+
+
 def _slowness(node: str) -> str:
     return f"the speed of the accelerator of {node}"
 
@@ -78,6 +82,5 @@ def _ask_if_up(lab: Lab, node: str, path: str, body: dict[str, Any]) -> None:
     """Ask a node that runs; one that does not, or is only starting, comes up unbroken by itself."""
     if node not in lab.running:
         return
-    lab.kill(node, signal.SIGCONT)
-    with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+    with lab.awake(node), contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
         lab.admin(node, path, body)

@@ -6,7 +6,6 @@ A node that is started again gets the same artifact again: that is what is deplo
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -75,9 +74,9 @@ def _take_back(lab: Lab, node: str) -> None:
     """A node that is only starting may already have read what it was to serve: it starts anew."""
     lab.artifacts.pop(node, None)
     if node in lab.running:
-        lab.kill(node, signal.SIGCONT)
         try:
-            lab.admin(node, "/model/load", {"path": lab.settings.bundle})
+            with lab.awake(node):
+                lab.admin(node, "/model/load", {"path": lab.settings.bundle})
         except (FileNotFoundError, ConnectionRefusedError):
             lab.restart_node(node)
     shutil.rmtree(_copy_of(lab, node), ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from drills.recording.record import EventWriter
-from drills.targets.local import namespaces
+from drills.targets.local import namespaces, services
 from drills.targets.local.network import Network
 from drills.targets.local.services import Service, Settings
 from drills.targets.local.sightings import READERS
@@ -120,6 +121,20 @@ class Household:
         tool = self.tools[name]
         tool.code = tool.process.poll()  # asked for often, so a tool that ended is not a zombie for long
         return {"code": tool.code, "output": tool.output.read_text(errors="replace")[-2000:]}
+
+    def admin(self, node: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a command to a node's admin socket; raises RuntimeError if refused, OSError where nobody answers."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(3.0)
+            client.connect(str(services.admin_socket(node)))
+            content = json.dumps(body).encode()
+            head = f"POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+            client.sendall(head.encode() + content)
+            answer = client.makefile("rb").read()
+        head_, _, content = answer.partition(b"\r\n\r\n")
+        if head_.split(b" ", 2)[1:2] not in ([b"200"], [b"202"]):
+            raise RuntimeError(f"{node} refused {path}: {content.decode(errors='replace')}")
+        return {"node": node}
 
     def note(self, kind: str, **data: Any) -> None:
         """Write an event, if the disk has room for it."""

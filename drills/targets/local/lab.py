@@ -14,7 +14,8 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -64,9 +65,27 @@ class Lab(Household):
 
     def mends(self, what: str) -> None:
         """Undo what was broken under this name; nothing where it was not, or not any more."""
-        if undo := self.broken.get(what):
-            undo()
-            self.broken.pop(what, None)
+        if undo := self.broken.pop(what, None):
+            try:
+                undo()
+            except BaseException:
+                self.broken.setdefault(what, undo)
+                raise
+
+    def wake(self, name: str) -> None:
+        """Let a process go on that was stopped, unless a fault that is still in force stops it."""
+        if f"{name} paused" not in self.broken:
+            self.kill(name, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def awake(self, name: str) -> Iterator[None]:
+        """In the block a process goes on even if a fault stops it: it must be told something."""
+        self.kill(name, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            if f"{name} paused" in self.broken:
+                self.kill(name, signal.SIGSTOP)
 
     def lose(self, region: str) -> None:
         """Power cut: the network goes first, so that nobody hears the connections close."""
@@ -84,6 +103,9 @@ class Lab(Household):
             if other != region:
                 self.network.mend(region, other, why=f"power of {region}")
         self.lost.discard(region)
+        for name in (*self.settings.plan.nodes[region], self.settings.plan.store(region)):
+            for held in (f"{name} killed", f"{name} paused"):  # whatever was so with its processes ended with the power
+                self.mends(held)
         self.start_region(region)
 
     def start_region(self, region: str) -> None:
@@ -94,33 +116,27 @@ class Lab(Household):
             self.start_node(name)
 
     def start_store(self, region: str) -> None:
-        """Start a store that does not run, unless its region has no power, as a replica of whoever is master now."""
-        if region not in self.lost and self.settings.plan.store(region) not in self.running:
+        """Start a store that does not run, as a replica of whoever is master now.
+
+        Not one whose region has no power, nor one that a fault which is still in force has killed.
+        """
+        name = self.settings.plan.store(region)
+        if region not in self.lost and name not in self.running and f"{name} killed" not in self.broken:
             self.start(services.store(self.settings, region, self._master()))
 
-    def start_node(self, name: str) -> None:
-        """Start a node that does not run, unless its region has no power."""
-        if name.partition("/")[0] not in self.lost:
+    def start_node(self, name: str, *, by_supervisor: bool = False) -> None:
+        """Start a node that does not run, unless its region has no power.
+
+        One that a fault still in force has killed is started only by the supervisor that this fault gave it.
+        """
+        killed = f"{name} killed" in self.broken and not by_supervisor
+        if name.partition("/")[0] not in self.lost and not killed:
             self.start(services.node(self.settings, name, self.artifacts.get(name)))
 
     def restart_node(self, name: str) -> None:
         """End a node at once and start it, with what is hidden from it and what it is to serve by now."""
         self.kill(name, signal.SIGKILL)
         self.start_node(name)
-
-    def admin(self, node: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a command to a node's admin socket; raises RuntimeError if refused, OSError where nobody answers."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(3.0)
-            client.connect(str(services.admin_socket(node)))
-            content = json.dumps(body).encode()
-            head = f"POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-            client.sendall(head.encode() + content)
-            answer = client.makefile("rb").read()
-        head_, _, content = answer.partition(b"\r\n\r\n")
-        if head_.split(b" ", 2)[1:2] not in ([b"200"], [b"202"]):
-            raise RuntimeError(f"{node} refused {path}: {content.decode(errors='replace')}")
-        return {"node": node}
 
     def status(self) -> dict[str, Any]:
         """What runs, what is cut, what is lost."""
@@ -129,6 +145,7 @@ class Lab(Household):
             "cuts": sorted(self.network.cuts),
             "lost": sorted(self.lost),
             "broken": sorted(self.broken),
+            "held_by": self.lease.held_by(),
             "unhealed": self.unhealed,
         }
 
@@ -163,7 +180,7 @@ class Lab(Household):
         """Wake whatever of a region was stopped, and start what does not run."""
         plan = self.settings.plan
         for name in (*plan.nodes[region], plan.store(region), f"{region}/sentinel"):
-            self.kill(name, signal.SIGCONT)
+            self.wake(name)
         self.start_region(region)
 
     def check_lease(self) -> None:
@@ -180,11 +197,14 @@ class Lab(Household):
         self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
         self.selector.register(self.settings.deployer_fd, selectors.EVENT_READ, self._stop)
         while not self.stopped:
-            for key, _ in self.selector.select(timeout=TURN_S):
+            ready = self.selector.select(timeout=TURN_S)
+            begin = time.monotonic()
+            for key, _ in ready:
                 key.data()
             self.reap()
             for turn in self.turns:
                 turn()
+            self.lease.lengthen(time.monotonic() - begin)  # a renewal may have waited meanwhile
             self.check_lease()
 
     def _accept(self, listener: socket.socket) -> None:

@@ -41,6 +41,15 @@ class Lease:
         if holder in (None, self.expired):
             self.expired = None
 
+    def lengthen(self, seconds: float) -> None:
+        """Allow the holder more time: so long nobody listened to it."""
+        self.until += seconds
+
+    def held_by(self, now: float | None = None) -> str | None:
+        """Who may break things here now; None where nobody has said so."""
+        now = time.monotonic() if now is None else now
+        return self.holder if now < self.until else None
+
     def runs_out(self, now: float | None = None) -> dict[str, Any] | None:
         """Once, as soon as the lease has run out: whose it was and for how long it was; None otherwise."""
         now = time.monotonic() if now is None else now

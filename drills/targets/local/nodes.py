@@ -103,7 +103,7 @@ class Nodes:
 
     def _revived(self, name: str) -> None:
         self._supervised.pop(name, None)
-        self._lab.kill(name, signal.SIGCONT)
+        self._lab.wake(name)
         self._lab.start_node(name)
 
     def _unslowed(self, name: str) -> None:
@@ -125,7 +125,7 @@ class Nodes:
         elif supervised.due_s is None:
             supervised.due_s = now + supervised.after_s
         if supervised.due_s is not None and now >= supervised.due_s:
-            self._lab.start_node(name)
+            self._lab.start_node(name, by_supervisor=True)
 
     def _see_to(self, name: str, throttled: Throttled) -> None:
         """A node has one helper; one whose helper has died may be stopped, so it is let go until it has another."""

@@ -65,7 +65,12 @@ class Shaper:
 
     def lift(self, why: str) -> None:
         """Undo all that was shaped for this cause; idempotent."""
-        self._lay({way.interface for way in self._wanted.pop(why, [])})
+        lifted = self._wanted.pop(why, [])
+        try:
+            self._lay({way.interface for way in lifted})
+        except BaseException:
+            self._wanted[why] = lifted
+            raise
 
     def _lay(self, interfaces: set[str]) -> None:
         """Lay these links' disciplines anew: none where nothing is wanted of them."""

@@ -66,6 +66,7 @@ def open_lab(
         return
     _check_same(lab, topology, bundle, accelerator or drill.topology.accelerator)
     with exclusive(lab.lab_dir):
+        unclaimed(lab)
         progress("using the lab that is up")
         lab.reset()
         try:
@@ -82,8 +83,17 @@ def check(ephemeral: bool, port: int) -> None:
 
 
 def check_accelerator(drill: Drill, wanted: str | None) -> None:
-    """Raise HostError where the drill, or the command line, wants a GPU and this machine shows none."""
-    if choose_accelerator(drill, wanted) == "cuda" and not doctor.gpu_present():
+    """Raise HostError where a GPU is wanted and none is here, UsageError where one is to be broken and none is wanted.
+
+    Wanted by the drill or, before it, the command line: ``wanted``.
+    """
+    chosen = choose_accelerator(drill, wanted)
+    if chosen == "cpu" and (breaking := _breaking_accelerators(drill)):
+        raise UsageError(
+            f"{drill.path}: {breaking} needs an accelerator that can fail, and with accelerator cpu there is none: "
+            "use simulated, or auto for a GPU where there is one"
+        )
+    if chosen == "cuda" and not doctor.gpu_present():
         raise HostError(
             f"{drill.path}: it is to run on an NVIDIA GPU (accelerator cuda), and this machine shows none: "
             "give the container its devices, or use --accelerator simulated"
@@ -100,9 +110,13 @@ def choose_accelerator(drill: Drill | None, wanted: str | None) -> str:
         return asked
     if doctor.gpu_present():
         return "cuda"
-    touching = {GpuFaultable, GpuSlowable}
-    breaks_it = drill is None or any(touching & {*FAULTS[u.name].needs} for uses in drill.injections for u in uses)
-    return "simulated" if breaks_it else "cpu"
+    return "simulated" if drill is None or _breaking_accelerators(drill) else "cpu"
+
+
+def _breaking_accelerators(drill: Drill) -> str | None:
+    """The first fault of the drill that breaks accelerators; None where it has none."""
+    names = (use.name for uses in drill.injections for use in uses)
+    return next((name for name in names if {GpuFaultable, GpuSlowable} & {*FAULTS[name].needs}), None)
 
 
 @contextmanager
@@ -124,6 +138,15 @@ def exclusive(lab_dir: Path) -> Iterator[None]:
             lock.write(str(os.getpid()))
             lock.flush()
         yield
+
+
+def unclaimed(lab: LocalTarget) -> None:
+    """Raise UsageError where another process is breaking the lab: a plain ``chaos run`` does so without the lock."""
+    who = lab.held_by()
+    if who:
+        raise UsageError(
+            f"{who} is breaking this lab: wait until it has ended, or add --ephemeral to run in a lab of its own"
+        )
 
 
 def misfits(lab: LocalTarget, wanted: Topology, bundle: Path | None, accelerator: str | None) -> list[str]:
@@ -161,6 +184,7 @@ def down() -> bool:
     if lab is None:
         return False
     with exclusive(lab.lab_dir):
+        unclaimed(lab)
         lab.teardown()
     if lab.alive():
         raise TargetError("the lab did not end")

@@ -26,6 +26,11 @@ class Leases(Asking):
         if state == "taken":
             raise TargetError(f"{answer['holder']} is breaking this lab: wait until it has ended")
 
+    def held_by(self) -> str | None:
+        """Which other process, still there, has said that it breaks things here; None for nobody."""
+        who: str | None = self._ask("status", RENEW_TIMEOUT_S)["held_by"]
+        return who if who and who != _holder() and processes.is_there(who) else None
+
     def release(self) -> None:
         self._ask("release", RENEW_TIMEOUT_S, holder=_holder())
 
