@@ -223,11 +223,8 @@ def test_a_lab_is_healed_after_kill_nine_without_being_told(
 def test_heal_restores_a_lab_after_kill_nine_of_the_watchdog_too(
     standing: dict[str, Any], recdr: Recdr, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    drill = yaml.safe_load(spec.find("failover.yaml").read_text())
-    drill["extensions"][0]["guard"] = {"lease_s": 90}
-    drill["method"][0]["pauses"] = {"after": 90}
-    (tmp_path / "patient.yaml").write_text(yaml.safe_dump(drill, sort_keys=False))
-    with started("effect seen", environment, "drill", "run", str(tmp_path / "patient.yaml")) as process:
+    drill = quick("failover.yaml", tmp_path / "patient.yaml", (90, 4), guard={"lease_s": 90})
+    with started("effect seen", environment, "drill", "run", str(drill)) as process:
         refused = recdr("drill", "run", "node-kill.yaml")
         assert refused.returncode == 2, told(refused)
         assert f"another drill is running on this lab (process {process.pid}, since " in refused.stderr

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ import yaml
 
 from tests.external.rigged import control
 from tests.external.services import RECDR, Told, drill_for, free_ports, run_drill, running
-from tests.processes import commands_with, eventually_empty
+from tests.processes import commands_with, eventually_empty, pids_with
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +105,16 @@ def recdr(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProc
     return run
 
 
-def test_heal_mends_the_service_after_kill_nine(
+def kill_with_its_watchdog(process: subprocess.Popen[str], run: Path) -> None:
+    """Leave nobody who could heal the run by itself."""
+    process.send_signal(signal.SIGSTOP)  # or it would notice that its watchdog is gone
+    for watchdog in pids_with("drills.watchdog", str(run)):
+        os.kill(watchdog, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def test_the_service_is_mended_after_kill_nine_without_being_told(
     tmp_path: Path, environment: dict[str, str], recdr: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     with running("Honest") as port, broken(port, tmp_path, environment) as (process, run):
@@ -112,10 +123,7 @@ def test_heal_mends_the_service_after_kill_nine(
         assert "another drill is running" in refused.stderr
         process.kill()
         process.wait()
-        assert control(port, "state") == "lost"
-        healed = recdr("drill", "heal")
-        assert healed.returncode == 0, healed.stderr
-        assert "healed: custom (the primary is lost)" in healed.stdout
+        assert eventually_empty(lambda: pids_with("drills.watchdog", str(run)), 30.0) == []
         assert control(port, "state") == "there"
         assert recdr("drill", "heal", run.name).returncode == 0
 
@@ -127,8 +135,8 @@ def test_heal_finds_a_run_that_lies_elsewhere(
     with running("Honest") as port, broken(port, tmp_path, environment, out) as (process, run):
         assert "still running" in recdr("drill", "heal", str(run)).stderr
         assert "Nothing to heal is known here" in recdr("drill", "heal").stdout
-        process.kill()
-        process.wait()
+        kill_with_its_watchdog(process, run)
+        assert control(port, "state") == "lost"
         healed = recdr("drill", "heal")
         assert healed.returncode == 0, healed.stderr
         assert "healed: custom (the primary is lost)" in healed.stdout
