@@ -48,7 +48,7 @@ def start(
             pass_fds=tuple(fds),
             env={**os.environ, **(environment or {})},
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - callers start children before any thread of theirs
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - the one other thread renews leases and holds no lock
         )
 
 

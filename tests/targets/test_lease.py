@@ -42,6 +42,14 @@ def test_it_runs_out_once_and_its_holder_may_break_nothing_until_it_let_go() -> 
     assert lease.renew("a", 10, 13)["state"] == "held"
 
 
+def test_while_nobody_listened_it_does_not_run_out() -> None:
+    lease = Lease()
+    lease.renew("a", 10, 0)
+    lease.lengthen(3)
+    assert lease.runs_out(now=12) is None
+    assert lease.renew("a", 10, 12)["state"] == "held"
+
+
 def test_a_holder_that_comes_late_does_not_save_it() -> None:
     """PID 1 itself may have been stopped: then the renewal and the end of the lease are seen in one go."""
     lease = Lease()

@@ -216,7 +216,7 @@ class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerator
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=die_with_parent if self.ephemeral else None,  # noqa: PLW1509 - no thread runs yet
+                    preexec_fn=die_with_parent if self.ephemeral else None,  # noqa: PLW1509 - its one thread holds no lock
                 )
         self._wait_up()
         self._deployment = self._describe(settings)
