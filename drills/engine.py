@@ -15,6 +15,7 @@ from typing import Any
 
 from drills import baseline, calibration, experiment, judging, open_runs
 from drills.errors import RecdrError, TargetError, UsageError
+from drills.healing import heal_open_faults
 from drills.home import home
 from drills.interruption import held, ignore_signals, interruptible
 from drills.keeper import keeping
@@ -117,6 +118,10 @@ def _conduct(
                 rundir.write_meta(run_dir, _facts(first, system, trials, options))
                 try:
                     _run_trials(first, options, events, rows)
+                except BaseException:
+                    ignore_signals()
+                    heal_open_faults(run_dir.path, system.target)  # none, unless it was healing that was interrupted
+                    raise
                 finally:
                     ignore_signals()  # from here on everything is brought back, which must not be interrupted
     except UsageError:

@@ -11,6 +11,7 @@ from drills import experiment, hooks, jitter, processes
 from drills.errors import TargetError
 from drills.guard import Guard
 from drills.healing import heal_open_faults
+from drills.interruption import held
 from drills.keeper import Keeper
 from drills.load.clients import Audience, Clients
 from drills.load.readback import read_back
@@ -149,7 +150,8 @@ def _run_experiment(trial: Trial, watch: Watch, clients: Clients, events: EventW
                 trial.run, events, "abort", reason=f"the experiment's process ended with {child.returncode}; see logs"
             )
     finally:
-        with trial.keeper.unhurried() if trial.keeper else contextlib.nullcontext():
+        # Whoever asks recdr to stop by now has to wait until all is healed.
+        with held(), trial.keeper.unhurried() if trial.keeper else contextlib.nullcontext():
             processes.stop(child, 0.0)
             hooks.end_interrupted(trial.run.logs / hooks.LOG)
             heal_open_faults(trial.run.path, trial.target)

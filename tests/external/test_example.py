@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,6 +151,25 @@ def test_ctrl_c_heals_the_service(tmp_path: Path, environment: dict[str, str]) -
         assert process.wait() == 130
         assert control(port, "state") == "there"
         assert json.loads((run / "verdict.json").read_text())["outcome"] == "UNKNOWN"
+
+
+def test_ctrl_c_while_recdr_heals_waits_until_that_is_done(tmp_path: Path, environment: dict[str, str]) -> None:
+    begun = tmp_path / "begun"
+    with running("Honest") as port:
+        drill = drill_for(port, "Healing")
+        heal = drill["method"][0]["provider"]["arguments"]["heal"]
+        slowly = f"touch {begun}; sleep 1; exec {' '.join(heal['command'])}"
+        heal["command"] = ["sh", "-c", slowly]
+        drill["method"] = [drill["method"][0] | {"pauses": {"after": 0.5}}]
+        path = tmp_path / "drill.yaml"
+        path.write_text(yaml.safe_dump(drill))
+        with subprocess.Popen([RECDR, "drill", "run", str(path)], env=environment, stderr=subprocess.PIPE) as process:
+            while not begun.exists():
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            assert process.wait() == 130
+        assert control(port, "state") == "there"
 
 
 def test_a_service_that_is_not_there_is_no_verdict(
