@@ -195,6 +195,6 @@ def _look(trial: Trial, watch: Watch, clients: Clients) -> Glance:
 
 def _copy_sightings(trial: Trial, events: EventWriter, begin_ns: int) -> None:
     """Take over what the target saw by itself meanwhile: servers marked down, stores promoted, processes ended."""
-    with contextlib.suppress(TargetError):
+    with contextlib.suppress(TargetError, OSError):  # of a full disk the next words will tell
         for seen in trial.target.sightings(begin_ns):
             events.write(seen.kind, t=seen.t, **seen.data)

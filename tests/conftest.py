@@ -17,6 +17,7 @@ from drills.targets.local.target import LocalTarget
 
 # Started in the background by a shell, this process ignores Ctrl-C, and so would every recdr that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import node_silent, nodes_ready
-from drills.targets.base import RegionLosable, Target
+from drills.faults.stores import in_step
+from drills.targets.base import RegionLosable, StoreSeeable, Target
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ class RegionLoss:
         target.restore_region(self.region)
 
     def healed(self, target: Target) -> Evidence:
-        return nodes_ready(target, target.nodes_of(self.region))
+        nodes = nodes_ready(target, target.nodes_of(self.region))
+        if not nodes.observed or not isinstance(target, StoreSeeable):
+            return nodes
+        stores = in_step(target)
+        return Evidence(stores.observed, f"{nodes.text}; {stores.text}")
 
 
 inject, heal = activities(RegionLoss)
