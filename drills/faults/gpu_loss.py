@@ -63,7 +63,7 @@ class GpuLoss:
         return (RealGpu,) if given.get("layer") in ("context", "hidden") else ()
 
     def fidelity(self, target: GpuFaultable) -> Fidelity:
-        return _FIDELITY[target.accelerator_layer(self._nodes(target)[0], self.layer)]
+        return _FIDELITY[target.accelerator_layer(self.node or self.region, self.layer)]
 
     def blast_radius(self, nodes: Nodes) -> BlastRadius:
         names = picked(self, nodes)
