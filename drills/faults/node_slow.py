@@ -18,7 +18,7 @@ from drills.targets.base import Slowable, Target
 
 LARGEST_SHARE = 0.1
 LOOKS = 3
-SLOWER = 2.0
+SLOWER = 4.0
 FEWEST = 10
 
 

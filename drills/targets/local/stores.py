@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from drills.targets.local.lab import Lab
 
 SEE_S = 0.5
+SHAKEN_S = 10.0
 DISK_BYTES = 1 << 30
 """Far more than a drill writes. Only what is written takes memory."""
 STOPPED = "replication between the stores stopped"
@@ -31,6 +32,9 @@ class Stores:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._shaken: dict[str, float] = {}
+        """Until when (monotonic seconds) a region's store may still end of the disk that was full."""
+        lab.turns.append(self._turn)
 
     def commands(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -104,7 +108,16 @@ class Stores:
 
     def _free(self, region: str) -> None:
         namespaces.resize(services.store_data(self._lab.settings, region), DISK_BYTES)
+        self._shaken[region] = time.monotonic() + SHAKEN_S
         self._lab.start_store(region)
+
+    def _turn(self) -> None:
+        """Start a store again that ends of what it met before its disk had room: a replica does so, a little later."""
+        for region, until_s in list(self._shaken.items()):
+            if time.monotonic() < until_s:
+                self._lab.start_store(region)
+            else:
+                del self._shaken[region]
 
     def _name(self, region: str) -> str:
         return self._lab.settings.plan.store(region)

@@ -348,7 +348,9 @@ class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerator
                 time.sleep(0.1)
 
     def _check_running(self) -> None:
-        """Raise TargetError with its last words if a process of the lab ended by itself."""
+        """Raise TargetError with its last words if a process of the lab ended by itself, and nobody starts it again."""
+        if not all(self.status()["processes"].values()):
+            time.sleep(1.0)
         for name, runs in self.status()["processes"].items():
             if not runs:
                 log = self.lab_dir / "logs" / f"{name.replace('/', '-')}.log"

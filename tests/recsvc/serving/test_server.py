@@ -210,7 +210,8 @@ def test_accelerator_lost_under_load_fails_no_request(node: Node) -> None:
     assert {answer.status_code for answer in answers} == {200}
     assert {tuple(answer.json()["items"]) for answer in answers} == {tuple(expected_items([1, 2, 3], 10))}
     by = [(answer.json()["accelerator"], answer.json()["degraded_reason"]) for answer in answers]
-    assert set(by) == {("simulated", None), ("cpu", "accelerator-lost")}
+    # What was computed just before the loss may be answered just after it, and then says so.
+    assert set(by) - {("simulated", "accelerator-lost")} == {("simulated", None), ("cpu", "accelerator-lost")}
     state = node.state()
     assert (state["accelerator_state"], state["degraded"], state["accelerator"]) == ("degraded", True, "cpu")
     assert "CUDA failure" in state["accelerator_reason"]
