@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from drills.errors import TargetError
@@ -114,6 +115,37 @@ def test_reset_undoes_whatever_was_in_force(lab: LocalTarget) -> None:
     assert eventually(lambda: in_step(lab).observed), in_step(lab).text
     for region in REGIONS:
         assert (lab.see_store(region).info or {})["aof_last_write_status"] == "ok"
+
+
+def test_a_store_whose_disk_was_full_can_be_started_from_its_file_again(lab: LocalTarget) -> None:
+    """Half a record that found no room leaves a hole in a file that a rewrite opened, as the first round lets one."""
+    lab.reset()
+    lab.kill_store("standby")  # so that nobody can take over, and with it a whole new file
+    try:
+        for _ in range(2):
+            assert eventually(lambda: stores(lab, "before"))
+            lab.fill_disk("primary")
+            assert eventually(lambda: refuses_after_writing(lab))
+            lab.free_disk("primary")
+            assert lab.status()["torn"] == []
+        assert eventually(lambda: stores(lab, "after"))
+        lab.kill_store("primary")
+        lab.start_store("primary")
+        assert eventually(lambda: (lab.see_store("primary").info or {}).get("loading") == "0")
+    finally:
+        lab.reset()
+
+
+def stores(lab: LocalTarget, number: int | str) -> bool:
+    event = {"user": "196", "item": "242", "id": f"{time.monotonic_ns()}-{number}"}
+    return httpx.post(f"{lab.deployment.edge_url}/v1/events", json=event, timeout=5).is_success
+
+
+def refuses_after_writing(lab: LocalTarget) -> bool:
+    """Whether the primary's store says that a write failed, of those that are made here."""
+    for number in range(20):
+        stores(lab, number)
+    return (lab.see_store("primary").info or {}).get("aof_last_write_status") == "err"
 
 
 def test_the_sentinels_see_both_stores_while_their_replication_is_stopped(lab: LocalTarget) -> None:

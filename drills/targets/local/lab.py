@@ -145,6 +145,7 @@ class Lab(Household):
             "cuts": sorted(self.network.cuts),
             "lost": sorted(self.lost),
             "broken": sorted(self.broken),
+            "torn": sorted(self.stores.torn),
             "held_by": self.lease.held_by(),
             "unhealed": self.unhealed,
         }
@@ -168,6 +169,7 @@ class Lab(Household):
                 self._resume(region)
             except Exception as error:
                 self.unhealed[f"the processes of {region}"] = f"{type(error).__name__}: {error}"
+        self.stores.mend_files()
         return {"healed": healed, "unhealed": self.unhealed}
 
     def _undoings(self) -> list[tuple[str, Callable[[], object]]]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SEE_S = 0.5
 SHAKEN_S = 10.0
+REWRITE = b"BGREWRITEAOF\r\n"
 DISK_BYTES = 1 << 30
 """Far more than a drill writes. Only what is written takes memory."""
 STOPPED = "replication between the stores stopped"
@@ -34,6 +35,9 @@ class Stores:
         self._lab = lab
         self._shaken: dict[str, float] = {}
         """Until when (monotonic seconds) a region's store may still end of the disk that was full."""
+        self.torn: set[str] = set()
+        """The regions whose store has yet to write its file anew, because it may have a hole; see ``_free``."""
+        self._rewriting: set[str] = set()
         lab.turns.append(self._turn)
 
     def commands(self) -> dict[str, Callable[..., Any]]:
@@ -58,10 +62,8 @@ class Stores:
 
     def see(self, region: str) -> dict[str, Any]:
         """Ask a store from the edge what it says of itself; see ``StoreSeen``."""
-        deadline = time.monotonic() + SEE_S
-        with self._lab.network.dial(EDGE, self._name(region)) as dial:
-            connected = self._lab.connected(dial, deadline)
-            return {"connected": connected, "info": self._info(dial, deadline) if connected else None}
+        connected, answer = self._ask(region, b"INFO\r\n")
+        return {"connected": connected, "info": _fields(answer) if answer else None}
 
     def kill(self, region: str) -> None:
         self._lab.breaks(f"{self._name(region)} killed", lambda: self._lab.start_store(region))
@@ -107,9 +109,21 @@ class Stores:
         self._lab.mends(f"the disk of {self._name(region)} full")
 
     def _free(self, region: str) -> None:
+        """Make room again, start the store if it ended of it, and have it write its file anew.
+
+        The last because Valkey (9.1.2) takes back what it could write of a record (``ftruncate``) without going back
+        in the file. Where that file is one that a rewrite opened, without O_APPEND, the next record leaves a hole of
+        zero bytes before it, and the file cannot be loaded any more: "Bad file format".
+        """
         namespaces.resize(services.store_data(self._lab.settings, region), DISK_BYTES)
+        self.torn.add(region)
         self._shaken[region] = time.monotonic() + SHAKEN_S
         self._lab.start_store(region)
+
+    def mend_files(self) -> None:
+        """Try again, for some seconds, what could not be done when a disk had room: the store was held down by more."""
+        for region in self.torn:
+            self._shaken.setdefault(region, time.monotonic() + SHAKEN_S)
 
     def _turn(self) -> None:
         """Start a store again that ends of what it met before its disk had room: a replica does so, a little later."""
@@ -118,14 +132,36 @@ class Stores:
                 self._lab.start_store(region)
             else:
                 del self._shaken[region]
+            if region in self.torn:
+                self._rewrite(region)
+
+    def _rewrite(self, region: str) -> None:
+        """Go on with writing a store's file anew: tell it to, and later see that it did."""
+        name = self._name(region)
+        if name not in self._lab.running or f"{name} paused" in self._lab.broken:
+            self._rewriting.discard(region)
+        elif region not in self._rewriting:
+            begun = (self._ask(region, REWRITE)[1] or b"").startswith(b"+Background append only file rewriting started")
+            self._rewriting.update({region} if begun else ())
+        elif (info := self.see(region)["info"]) and info.get("aof_rewrite_in_progress") == "0":
+            self._rewriting.discard(region)
+            if info.get("aof_last_bgrewrite_status") == "ok":
+                self.torn.discard(region)
 
     def _name(self, region: str) -> str:
         return self._lab.settings.plan.store(region)
 
-    def _info(self, dial: socket.socket, deadline: float) -> dict[str, str] | None:
-        """What a store answers to INFO; None where no whole answer came by ``deadline``."""
+    def _ask(self, region: str, command: bytes) -> tuple[bool, bytes | None]:
+        """Whether a store could be reached from the edge, and its answer; None where none came whole in time."""
+        deadline = time.monotonic() + SEE_S
+        with self._lab.network.dial(EDGE, self._name(region)) as dial:
+            if not self._lab.connected(dial, deadline):
+                return False, None
+            return True, self._answer(dial, command, deadline)
+
+    def _answer(self, dial: socket.socket, command: bytes, deadline: float) -> bytes | None:
         try:
-            dial.sendall(b"INFO\r\n")
+            dial.sendall(command)
             answer = b""
             while not _is_whole(answer):
                 if not self._lab.becomes(selectors.EVENT_READ, dial, deadline):
@@ -135,7 +171,7 @@ class Stores:
                 answer += chunk
         except OSError:
             return None
-        return _fields(answer)
+        return answer
 
 
 def _is_whole(answer: bytes) -> bool:

@@ -158,12 +158,14 @@ class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerator
                 self.restore_accelerator(node)
         self._settle("failback")
         self._wait_ready(nodes)
+        self._wait_untorn()
         self._check_unbroken()
 
     def _check_unbroken(self) -> None:
         """Raise TargetError with whatever the lab still knows to be broken."""
         state = self.status()
         left = [*state["lost"], *(" and ".join(pair) for pair in state["cuts"]), *state["broken"]]
+        left += [f"the file of the store of {region}" for region in state["torn"]]
         if left:
             why = "".join(f"; {what}: {error}" for what, error in state["unhealed"].items())
             raise TargetError(f"the lab is still broken: {', '.join(left)}{why}. End it with 'recdr down'")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from drills.targets.base import StoreSeen
 from drills.targets.local.abilities.asking import Asking
+
+UNTORN_S = 10.0
 
 
 class Stores(Asking):
@@ -35,3 +39,11 @@ class Stores(Asking):
 
     def free_disk(self, region: str) -> None:
         self._ask("free_disk", region=region)
+        self._wait_untorn()
+
+    def _wait_untorn(self) -> list[str]:
+        """Wait until no store has a file to write anew, at most 10 s; returns the regions whose store still has."""
+        deadline = time.monotonic() + UNTORN_S
+        while (torn := self._ask("status")["torn"]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return list(torn)
