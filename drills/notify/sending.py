@@ -23,6 +23,8 @@ from drills.notify.message import Message
 from drills.processes import die_with_parent
 
 LIMIT_S = 15.0
+READ_S = 0.3
+"""To read what a child has said already, after the time is up."""
 CHECK_S = 30.0
 """Loading the library is most of it, and takes long on a busy machine."""
 
@@ -117,7 +119,7 @@ def _started(job: dict[str, Any]) -> subprocess.Popen[str]:
 
 def _answer(child: subprocess.Popen[str], deadline: float, limit_s: float) -> dict[str, Any]:
     try:
-        said, _ = child.communicate(timeout=max(0.0, deadline - time.monotonic()))
+        said, _ = child.communicate(timeout=max(READ_S, deadline - time.monotonic()))
         answer = json.loads(said)
     except subprocess.TimeoutExpired:
         return {"why": f"no answer within {limit_s:g} s"}

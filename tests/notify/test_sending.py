@@ -100,7 +100,7 @@ def test_nobody_listens_there(words: Message) -> None:
 
 def test_an_address_that_no_service_is_known_for_is_refused_beforehand() -> None:
     wrong = Destinations((destination("json://127.0.0.1:1"), Destination("RECDR_NOTIFY_X", (f"nosuch://{TOKEN}",))))
-    with pytest.raises(UsageError, match="^RECDR_NOTIFY_X: its address is not understood") as refused:
+    with pytest.raises(UsageError, match=r"^RECDR_NOTIFY_X: its address is not understood") as refused:
         sending.check(wrong)
     assert TOKEN not in str(refused.value)
     sending.check(Destinations((destination("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"),)))
