@@ -9,12 +9,16 @@ import typer
 
 import reports
 from drills.cli.arguments import complete_run
+from drills.cli.metrics import metrics
+from drills.cli.spans import spans
 from drills.cli.terminal import OUT
 from drills.errors import UsageError
 from drills.home import home
 from drills.recording import rundir
 
 app = typer.Typer(no_args_is_help=True, help="Reports of recorded runs.")
+app.command()(metrics)
+app.command()(spans)
 
 
 @app.command()
