@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from drills.errors import RecdrError, UsageError
+from drills.notify.hidden import hide
 from reports.spans import Span, Trace
 
 VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 _PATH = "/v1/traces"
 
 
@@ -50,9 +52,11 @@ def send(trace: Trace, given: str | None) -> None:
     with _heard() as said:
         exporter = OTLPSpanExporter(endpoint=endpoint(given) if given is not None else None)
         taken = exporter.export(spans) is SpanExportResult.SUCCESS
-        exporter.shutdown()
+        exporter.shutdown()  # type: ignore[no-untyped-call]
     if not taken:
-        raise RecdrError(f"the collector did not take the spans: {said[-1] if said else 'it did not say why'}")
+        secrets = [os.environ[name] for name in HEADERS if os.environ.get(name)]
+        why = hide(said[0], secrets)[:300] if said else "it did not say why"
+        raise RecdrError(f"the collector did not take the spans: {why}")
 
 
 def _spans(trace: Trace) -> Sequence[Any]:
@@ -74,8 +78,13 @@ def _spans(trace: Trace) -> Sequence[Any]:
             return int(trace.id, 16)
 
     whole = SpanLimits(*[SpanLimits.UNSET] * 8)
-    ours = {"id_generator": Ours(), "span_limits": whole, "shutdown_on_exit": False}
-    provider = TracerProvider(ALWAYS_ON, Resource(trace.resource), **ours)
+    provider = TracerProvider(
+        ALWAYS_ON,
+        Resource(trace.resource),
+        shutdown_on_exit=False,
+        id_generator=Ours(),
+        span_limits=whole,
+    )
     ended = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(ended))
     tracer = provider.get_tracer("recdr", trace.version or None)

@@ -31,7 +31,7 @@ def spans(
 
     [bold]recdr report spans --endpoint http://localhost:4318[/bold]   the latest run to a collector, Jaeger, Tempo ...
 
-    [bold]OTEL_EXPORTER_OTLP_ENDPOINT=... OTEL_EXPORTER_OTLP_HEADERS=... recdr report spans failover[/bold]   by the standard
+    [bold]OTEL_EXPORTER_OTLP_ENDPOINT=... recdr report spans RUN[/bold]   and OTEL_EXPORTER_OTLP_HEADERS, with a token
 
     [bold]recdr report spans --out trace.json[/bold]   OTLP JSON, without a collector and without more libraries
 
@@ -47,7 +47,7 @@ def spans(
     run = rundir.find(home() / "runs", name)
     try:
         trace = rendering.trace(reading.read(run.path))
-    except rendering.NoWallTime as error:
+    except rendering.NoWallTimeError as error:
         raise UsageError(str(error)) from error
     if out is not None:
         put(rendering.to_json(trace), None if str(out) == "-" else out)

@@ -9,7 +9,7 @@ Value = str | bool | int | float | tuple[str, ...]
 Attributes = dict[str, Value]
 
 
-class NoWallTime(ValueError):
+class NoWallTimeError(ValueError):
     """The run does not say when it was, so no span can have a time."""
 
 

@@ -10,7 +10,7 @@ from drills.recording.record import Event
 from reports import cleaning, phases, wall, wording
 from reports.facts import Facts, Measured, Trial
 from reports.phases import Phase
-from reports.spans.model import Attributes, Moment, NoWallTime, Span, Trace, known, span_id, trace_id
+from reports.spans.model import Attributes, Moment, NoWallTimeError, Span, Trace, known, span_id, trace_id
 
 _SUITE = {"PASS": "success", "FAIL": "failure", "UNKNOWN": "aborted"}
 _CASE = {"PASS": "pass", "FAIL": "fail"}
@@ -22,7 +22,7 @@ def trace(facts: Facts) -> Trace:
     """The run's trace; raises NoWallTime where its ``meta.json`` does not say when it was."""
     start, end, anchor = wall.start_ns(facts), wall.end_ns(facts), wall.anchor_ns(facts)
     if start is None or end is None or anchor is None:
-        raise NoWallTime(f"run {facts.run} does not say when it was: its meta.json has no start")
+        raise NoWallTimeError(f"run {facts.run} does not say when it was: its meta.json has no start")
     id_ = trace_id(facts.run)
     run = _run(facts, span_id(id_, "run"), start, end)
     spans = [run, *(span for trial in facts.trials for span in _Told(id_, run.id, trial, anchor).spans())]
