@@ -23,6 +23,7 @@ from drills.notify.message import Message
 from drills.processes import die_with_parent
 
 LIMIT_S = 15.0
+GIVEN_UP = "given up, for recdr was asked to stop"
 READ_S = 0.3
 """To read what a child has said already, after the time is up."""
 CHECK_S = 30.0
@@ -74,17 +75,18 @@ def check(destinations: Destinations) -> None:
 
 def _done(do: str, jobs: Sequence[tuple[str, dict[str, Any]]], limit_s: float) -> list[Delivery]:
     """What came of each job, done side by side in processes of their own."""
-    deadline = time.monotonic() + limit_s
     addresses = [job["address"] for _, job in jobs]
     running: list[subprocess.Popen[str]] = []
     answers: list[dict[str, Any]] = []
     ended = "the process that sends could not be started"
     try:
         with _heard():
-            running = [_started({"do": do, "seconds": limit_s, **job}) for _, job in jobs]
-            answers = [_answer(child, deadline, limit_s) for child in running]
+            deadline = time.monotonic() + limit_s
+            for _, job in jobs:
+                running.append(_started({"do": do, "seconds": limit_s, **job}))
+            answers = _answers(running, deadline, f"no answer within {limit_s:g} s")
     except _GivenUp:
-        ended = "given up, for recdr was asked to stop"
+        ended = GIVEN_UP
     except OSError as error:
         ended = f"{ended} ({error.strerror})"
     finally:
@@ -92,11 +94,22 @@ def _done(do: str, jobs: Sequence[tuple[str, dict[str, Any]]], limit_s: float) -
             _kill(child)
     answers += [{"why": ended}] * (len(jobs) - len(answers))
     return [
-        Delivery(
-            variable, str(one.get("service", "")), one.get("sent") is True, hide(str(one.get("why", "")), addresses)
-        )
-        for (variable, _), one in zip(jobs, answers, strict=True)
+        Delivery(job[0], str(one.get("service", "")), one.get("sent") is True, hide(str(one.get("why", "")), addresses))
+        for job, one in zip(jobs, answers, strict=True)
     ]
+
+
+def _answers(running: Sequence[subprocess.Popen[str]], deadline: float, too_late: str) -> list[dict[str, Any]]:
+    """What the children said in time; asked to stop, what they have said by now."""
+    answers = []
+    for child in running:
+        try:
+            answer = _answer(child, deadline)
+        except _GivenUp:
+            deadline, too_late = 0.0, GIVEN_UP
+            answer = _answer(child, deadline)
+        answers.append({"why": too_late} if answer is None else answer)
+    return answers
 
 
 def _started(job: dict[str, Any]) -> subprocess.Popen[str]:
@@ -117,12 +130,13 @@ def _started(job: dict[str, Any]) -> subprocess.Popen[str]:
     return child
 
 
-def _answer(child: subprocess.Popen[str], deadline: float, limit_s: float) -> dict[str, Any]:
+def _answer(child: subprocess.Popen[str], deadline: float) -> dict[str, Any] | None:
+    """What a child says until the deadline; None: nothing."""
     try:
         said, _ = child.communicate(timeout=max(READ_S, deadline - time.monotonic()))
         answer = json.loads(said)
     except subprocess.TimeoutExpired:
-        return {"why": f"no answer within {limit_s:g} s"}
+        return None
     except ValueError:
         return {"why": "the process that sends ended early"}
     return answer if isinstance(answer, dict) else {}

@@ -76,25 +76,25 @@ def test_a_verdict_that_changed_is_told_and_one_that_did_not_is_not(
     assert [(one["to"], one["sent"], one["why"]) for one in logged] == [("RECDR_NOTIFY_TEAM", True, "")]
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (TargetError("the lab did not come up: no room"), "the lab did not come up: no room"),
-        (Interrupted("interrupted by SIGTERM; everything that was broken has been healed"), "interrupted by SIGTERM"),
-        (RuntimeError("a bug"), "a bug"),
-        (UsageError("no baseline is accepted"), None),
-        (Interrupted("interrupted by SIGINT; everything that was broken has been healed"), None),
-    ],
-)
 def test_what_ended_a_run_early_is_told_unless_it_was_whoever_started_it(
-    tmp_path: Path, drill: Drill, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str | None
+    tmp_path: Path, drill: Drill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    errors: dict[str, BaseException] = {
+        "the lab did not come up": TargetError("the lab did not come up: no room"),
+        "interrupted by SIGTERM": Interrupted("interrupted by SIGTERM; everything that was broken has been healed"),
+        "a bug": RuntimeError("a bug"),
+    }
+    refused = UsageError("no baseline is accepted")
+    by_hand = Interrupted("interrupted by SIGINT; everything that was broken has been healed")
+    nowhere = RunDir(tmp_path / "runs" / "none")
     with webhook() as hook:
-        got = Told(hook, drill, monkeypatch).of(RunDir(tmp_path / "runs" / "none"), error)
-    assert len(got) == (said is not None)
-    if said is not None:
-        assert got[0]["title"] == f"UNKNOWN: {drill.title}"
-        assert said in got[0]["message"]
+        told = Told(hook, drill, monkeypatch)
+        got = {said: told.of(nowhere, error) for said, error in errors.items()}
+        silent = [told.of(nowhere, error) for error in (refused, by_hand)]
+    for said, (document,) in got.items():
+        assert document["title"] == f"UNKNOWN: {drill.title}"
+        assert said in document["message"]
+    assert silent == [[], []]
 
 
 def test_what_was_not_healed_is_told_whatever_was_asked_for(
