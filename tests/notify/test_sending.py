@@ -104,3 +104,12 @@ def test_an_address_that_no_service_is_known_for_is_refused_beforehand() -> None
         sending.check(wrong)
     assert TOKEN not in str(refused.value)
     sending.check(Destinations((destination("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"),)))
+
+
+def test_a_chat_gets_text_in_its_own_form(words: Message) -> None:
+    with webhook() as hook:
+        told = sent(f"mmost://127.0.0.1:{hook.port}/3ccdd113474722377935511fc85d3dd4", words)
+    assert (told.sent, told.service) == (True, "Mattermost")
+    (document,) = hook.documents
+    assert words.title in document["text"]
+    assert words.body in document["text"]
