@@ -17,8 +17,6 @@ from drills.home import home
 from drills.recording import rundir
 
 app = typer.Typer(no_args_is_help=True, help="Reports of recorded runs.")
-app.command()(metrics)
-app.command()(spans)
 
 
 @app.command()
@@ -42,3 +40,7 @@ def build(
         paths = reports.build(rundir.find(home() / "runs", name).path)
     for path in paths.values():
         OUT.print(str(path), soft_wrap=True)
+
+
+app.command()(metrics)
+app.command()(spans)
