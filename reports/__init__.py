@@ -7,8 +7,10 @@ directory gives the same bytes, on any machine, months later. The same for the f
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
+from drills.history import Row
 from reports import suites
 
 
@@ -38,6 +40,16 @@ def build_suite(folder: Path) -> dict[str, Path]:
     suite = suites.read(folder)
     texts = {"summary.md": suites.render_summary(suite), "junit.xml": suites.render_junit(suite, folder)}
     return {name: _write(folder / name, text) for name, text in texts.items()}
+
+
+def build_index(rows: Iterable[tuple[Path, Row]], out: Path, title: str = "All runs") -> Path:
+    """Write the page over all runs to ``out`` and return it; ``rows`` are run directories with what history says.
+
+    Raises ``OSError`` where ``out`` cannot be written.
+    """
+    from reports import index  # noqa: PLC0415 - only who wants the page waits for its templates
+
+    return _write(out, index.render(rows, out, title))
 
 
 def _write(path: Path, text: str) -> Path:

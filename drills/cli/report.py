@@ -1,4 +1,4 @@
-"""``recdr report``: rebuild the report of a recorded run."""
+"""``recdr report``: reports of recorded runs, one run's or all of them on a page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import reports
 from drills.cli.arguments import complete_run
 from drills.cli.terminal import OUT
 from drills.errors import UsageError
+from drills.history import Row, history, read
 from drills.home import home
 from drills.recording import rundir
+from reports import cleaning, suites
 
 app = typer.Typer(no_args_is_help=True, help="Reports of recorded runs.")
 
@@ -38,3 +40,51 @@ def build(
         paths = reports.build(rundir.find(home() / "runs", name).path)
     for path in paths.values():
         OUT.print(str(path), soft_wrap=True)
+
+
+@app.command()
+def index(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FOLDER]", help="A folder of runs, or a suite's directory; default: .recdr/runs.", file_okay=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where the page goes; default: index.html there.", dir_okay=False),
+    ] = None,
+) -> None:
+    """Write a page over all runs: per drill the last verdict, how steady it is, and where each measure goes.
+
+    One file that opens offline; its links to the runs' reports are relative, so the folder can be moved or served as
+    it is. Directories that are no whole run are listed with what is wrong with them.
+
+    [bold]recdr report index[/bold]   .recdr/runs/index.html
+
+    [bold]recdr report index .recdr/suites/20261122-100734-nightly-1f62[/bold]   the runs of one suite
+
+    [bold]recdr report index --out public/index.html[/bold]   elsewhere; links lead back to the runs
+    """
+    runs = folder or home() / "runs"
+    if not runs.is_dir():
+        raise UsageError(f"{runs} is no folder of runs: 'recdr drill run failover.yaml' makes the first one")
+    rows, title = _of_suite(runs) if (runs / "suite.json").is_file() else _of_folder(runs)
+    written = reports.build_index(rows, out or runs / "index.html", title)
+    OUT.print(str(written), soft_wrap=True)
+
+
+def _of_folder(runs: Path) -> tuple[list[tuple[Path, Row]], str]:
+    return [(runs / row.run, row) for row in history(runs)], "All runs"
+
+
+def _of_suite(folder: Path) -> tuple[list[tuple[Path, Row]], str]:
+    """The runs that a suite names, the latest first."""
+    try:
+        suite = suites.read(folder)
+    except ValueError as error:
+        raise UsageError(f"{folder}/suite.json cannot be read: {error}") from error
+    entries = map(cleaning.mapping, cleaning.sequence(suite.get("drills")))
+    named = [folder / run for entry in entries if isinstance(run := entry.get("run_dir"), str)]
+    paths = sorted({path.resolve() for path in named}, key=lambda path: path.name, reverse=True)
+    return [(path, read(path)) for path in paths], f"Suite {cleaning.text(suite.get('suite'))}"
