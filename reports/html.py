@@ -87,12 +87,12 @@ def _section(trial: Trial, baseline: dict[str, Any], is_open: bool) -> Section:
         step_s=step,
         table=table,
         whole=(round(at.s(at.start), 3), round(at.s(at.end), 3)),
-        close_up=_close_up(trial),
+        close_up=close_up(trial),
         open=is_open,
     )
 
 
-def _close_up(trial: Trial) -> tuple[float, float] | None:
+def close_up(trial: Trial) -> tuple[float, float] | None:
     """Seconds that show the failover and little else; None where there is none, or nothing but that."""
     at = trial.clock
     hurt = [m.value for m in trial.measures if m.name.startswith("rto_") and m.value and m.unit == "s"]

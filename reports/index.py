@@ -5,11 +5,9 @@ Read from each run's ``meta.json`` and ``verdict.json`` alone, so that a folder 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote
 
 import jinja2
 
@@ -20,7 +18,7 @@ from reports.trends import DrillRuns, Run
 
 def render(rows: Iterable[tuple[Path, Row]], out: Path, title: str = "All runs") -> str:
     """The page at ``out`` over the runs in the given directories, the latest first."""
-    runs = [trends.run_of(row, _link(path, out)) for path, row in rows]
+    runs = [trends.run_of(row, page.link(path, out)) for path, row in rows]
     drills = trends.by_drill(runs)
     scripts = {"theme": page.asset("theme.js").strip(), "page": page.asset("index.js").strip()}
     return (
@@ -38,12 +36,6 @@ def render(rows: Iterable[tuple[Path, Row]], out: Path, title: str = "All runs")
         )
         + "\n"
     )
-
-
-def _link(run_dir: Path, out: Path) -> str:
-    """Where the run's report lies, relative to the page; empty where it has none."""
-    report = run_dir / "report.html"
-    return quote(os.path.relpath(report, out.parent)) if report.is_file() else ""
 
 
 @cache

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -53,3 +55,9 @@ def policy(scripts: list[str]) -> str:
 def asset(name: str) -> str:
     """A file of this package's ``templates``."""
     return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def link(run_dir: Path, out: Path) -> str:
+    """Where a run's report lies, relative to the page ``out``; empty where it has none."""
+    report = run_dir / "report.html"
+    return quote(os.path.relpath(report, out.parent)) if report.is_file() else ""

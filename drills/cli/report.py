@@ -1,4 +1,4 @@
-"""``recdr report``: reports of recorded runs, one run's or all of them on a page."""
+"""``recdr report``: pages about recorded runs: about one, two or all of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 import reports
 from drills.cli.arguments import complete_run
+from drills.cli.diff import RUN_HELP, Anyway, compared
 from drills.cli.terminal import OUT
 from drills.errors import UsageError
 from drills.history import Row, history, read
@@ -71,6 +72,33 @@ def index(
         raise UsageError(f"{runs} is no folder of runs: 'recdr drill run failover.yaml' makes the first one")
     rows, title = _of_suite(runs) if (runs / "suite.json").is_file() else _of_folder(runs)
     written = reports.build_index(rows, out or runs / "index.html", title)
+    OUT.print(str(written), soft_wrap=True)
+
+
+@app.command()
+def compare(
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help=RUN_HELP, autocompletion=complete_run)],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help=RUN_HELP, autocompletion=complete_run)],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Where the page goes; default: .recdr/comparisons/A--B.html.", dir_okay=False
+        ),
+    ] = None,
+    anyway: Anyway = False,
+) -> None:
+    """Write a page with two runs side by side: measures, timelines on the same axes, phases, drill file, environment.
+
+    Whether a difference is real is said by the test of 'recdr drill diff', which needs several trials in each run.
+
+    [bold]recdr report compare 20261122-100738 20261123-100712[/bold]   beginnings of ids are enough
+
+    [bold]recdr report compare runs/a runs/b --out a-and-b.html[/bold]   directories, and a file of your own
+    """
+    runs, warnings, result = compared(run_a, run_b, anyway=anyway)
+    page = out or home() / "comparisons" / f"{runs[0].id}--{runs[1].id}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    written = reports.build_comparison(runs[0].path, runs[1].path, result, warnings, page)
     OUT.print(str(written), soft_wrap=True)
 
 
