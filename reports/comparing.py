@@ -19,6 +19,8 @@ from reports.happenings import MARK_LABELS
 
 _LONGEST_DRILL = 60_000
 _MOST_LINES = 2_000
+_BY_CHANCE = {"edge port", "ops port", "edge url", "pid one", "deploy seconds", "earlier runs"}
+"""What differs from one deployment to the next and means nothing."""
 _RANK = {"FAIL": 0, "UNKNOWN": 1, "PASS": 2}
 
 
@@ -204,5 +206,6 @@ def _settings(a: Facts, b: Facts) -> dict[str, list[Setting]]:
     out = {}
     for group in dict.fromkeys([*sides[0], *sides[1]]):
         ours = [{row.name: row.value for row in side.get(group, [])} for side in sides]
-        out[group] = [Setting(n, ours[0].get(n, ""), ours[1].get(n, "")) for n in dict.fromkeys([*ours[0], *ours[1]])]
+        names = [name for name in dict.fromkeys([*ours[0], *ours[1]]) if name not in _BY_CHANCE]
+        out[group] = [Setting(name, ours[0].get(name, ""), ours[1].get(name, "")) for name in names]
     return out

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import reports
+from drills import printing
 from drills.cli.arguments import complete_run
 from drills.cli.diff import RUN_HELP, Anyway, compared
 from drills.cli.terminal import OUT
@@ -30,9 +31,24 @@ def build(
             autocompletion=complete_run,
         ),
     ] = None,
+    pdf: Annotated[
+        bool,
+        typer.Option(
+            "--pdf", help="Also print report.html as report.pdf (A4), by an installed Chromium, Chrome or Edge."
+        ),
+    ] = False,
 ) -> None:
-    """Write report.html, junit.xml and summary.md of a run again, from its directory alone; of a suite the last two."""
+    """Write report.html, junit.xml and summary.md of a run again, from its directory alone; of a suite the last two.
+
+    A run that failed, was interrupted or killed has a report, too: it says what is known and what is missing.
+
+    [bold]recdr report build[/bold]   of the latest run
+
+    [bold]recdr report build 20261122-100738 --pdf[/bold]   and report.pdf; CHROMIUM names a browser off the PATH
+    """
     if name and (Path(name) / "suite.json").is_file():
+        if pdf:
+            raise UsageError("--pdf prints the report of one run: name a run, not a suite")
         try:
             paths = reports.build_suite(Path(name))
         except ValueError as error:
@@ -41,6 +57,10 @@ def build(
         paths = reports.build(rundir.find(home() / "runs", name).path)
     for path in paths.values():
         OUT.print(str(path), soft_wrap=True)
+    if pdf:
+        printed = paths["report.html"].with_suffix(".pdf")
+        printing.to_pdf(paths["report.html"], printed)
+        OUT.print(str(printed), soft_wrap=True)
 
 
 @app.command()
