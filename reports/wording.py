@@ -177,6 +177,11 @@ def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
     return out
 
 
+def limits(m: Measured) -> list[tuple[str, float]]:
+    """Each bound as ``max`` or ``min`` and its limit in the measure's unit; one without its baseline is left out."""
+    return [(direction, limit) for direction, limit, _, _ in _bounds(m) if math.isfinite(limit)]
+
+
 def objective(m: Measured) -> str:
     """The bound in words, with the phase it holds for and what a ratio comes to."""
     ratio = next((limit for _, limit, _, kind in _bounds(m) if kind == "ratio" and m.baseline is not None), None)
