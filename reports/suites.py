@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reports import cleaning, junit, markdown, wording
+from reports import cleaning, junit, markdown, plain, wording
 
 COLUMNS = {
     "rto_read_s": "Reads disturbed",
@@ -35,9 +35,10 @@ def render_summary(suite: Mapping[str, Any]) -> str:
     lines += ["**Why not PASS**", "", *why, ""] if why else []
     if stopped := suite.get("stopped"):
         lines += [f"> ⚠️ It ended early: {_text(stopped)}", ""]
-    lines += [f"> ⚠️ {line}" + "\n" for line in _labs(suite)]
+    for line in _labs(suite):
+        lines += [f"> ⚠️ {line}", ""]
     lines.append(_foot(suite))
-    return "\n".join(lines) + "\n"
+    return plain.fit(lines)
 
 
 def _table(drills: list[dict[str, Any]]) -> list[str]:
@@ -47,10 +48,10 @@ def _table(drills: list[dict[str, Any]]) -> list[str]:
         figures = cleaning.mapping(entry.get("figures"))
         seconds = cleaning.number(entry.get("seconds"))
         cells = [
-            _text(entry.get("drill")),
-            _text(entry.get("outcome") or entry.get("state")),
-            *(figure(cleaning.mapping(figures.get(name))) for name in COLUMNS),
-            "" if seconds is None else f"{seconds:.0f} s",
+            _code(entry.get("drill")),
+            markdown.marked(cleaning.outcome(entry["outcome"])) if entry.get("outcome") else _text(entry.get("state")),
+            *(figure(cleaning.mapping(figures.get(name))).replace(" ", "\u00a0") for name in COLUMNS),
+            "" if seconds is None else f"{seconds:.0f}\u00a0s",
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return [*rows, ""]
@@ -70,8 +71,8 @@ def _why(entry: Mapping[str, Any]) -> list[str]:
     reasons = cleaning.sequence(entry.get("reasons"))
     if entry.get("outcome") == "PASS" or not reasons:
         return []
-    rest = f" (and {len(reasons) - 1} more: run {_text(entry.get('run'))})" if len(reasons) > 1 else ""
-    return [f"- {_text(entry.get('drill'))}: {_text(reasons[0])}{rest}"]
+    rest = f" (and {len(reasons) - 1} more: run {_code(entry.get('run'))})" if len(reasons) > 1 else ""
+    return [f"- {_code(entry.get('drill'))}: {_text(reasons[0])}{rest}"]
 
 
 def _labs(suite: Mapping[str, Any]) -> list[str]:
@@ -87,7 +88,7 @@ def _foot(suite: Mapping[str, Any]) -> str:
     host = cleaning.mapping(suite.get("host"))
     labs, seconds = cleaning.sequence(suite.get("labs")), cleaning.number(suite.get("seconds"))
     parts = [
-        f"suite {_text(suite.get('suite'))}",
+        f"suite {_code(suite.get('suite'))}",
         "" if seconds is None else f"{seconds / 60:.1f} minutes in all",
         f"{len(labs)} {'lab' if len(labs) == 1 else 'labs'} deployed or used",
         f"{_text(host.get('cpus'))} CPUs, {_text(host.get('memory_gib'))} GiB" if host else "",
@@ -186,4 +187,8 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return markdown.escape(cleaning.text(value))
+    return plain.escape(cleaning.text(value))
+
+
+def _code(value: Any) -> str:
+    return plain.code(cleaning.text(value))
