@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from drills import engine, spec, suite
+from drills.cli.annotations import AnnotationsFor, Annotator, annotating
 from drills.cli.arguments import AsJson, DrillNames, Tags, complete_baseline
 from drills.cli.suite import finish_suite, watcher
 from drills.cli.terminal import ERR, Lines, Screen, print_verdict
@@ -61,6 +62,7 @@ def run(
     require_baseline: Annotated[
         bool, typer.Option("--require-baseline", help="Refuse to run where no baseline is accepted, for CI.")
     ] = False,
+    annotations: AnnotationsFor = None,
 ) -> None:
     """Run a drill: deploy, break, measure, heal, judge, report. Several drills, or --tag: run them as a suite.
 
@@ -74,6 +76,8 @@ def run(
     [bold]recdr drill run --tag nightly --json > suite.json[/bold]   all shipped ones with a tag; see drill list
 
     [bold]recdr drill run experiments/*.yaml --skip-unable[/bold]   all that can run on this machine
+
+    [bold]recdr drill run failover --annotations github[/bold]   in a GitHub workflow; 'recdr schedule' writes one
 
     Exits 0 PASS, 1 FAIL, 3 UNKNOWN, 2 usage, 70 a bug in recdr, 130 interrupted (healed first). Of a suite the worst:
     FAIL before UNKNOWN before PASS; drills that were skipped count for nothing.
@@ -93,25 +97,40 @@ def run(
         require_baseline=require_baseline,
         command=("recdr", *map(shlex.quote, sys.argv[1:])),
     )
-    if names and len(names) == 1 and not tags:
-        _one(names[0], options, as_json)
-    else:
-        _many(names or [], tags or [], options, fail_fast, skip_unable or not names, as_json)
+    with annotating(annotations) as annotator:
+        if names and len(names) == 1 and not tags:
+            _one(names[0], options, as_json, annotator)
+        else:
+            _many(names or [], tags or [], options, fail_fast, skip_unable or not names, as_json, annotator)
 
 
-def _one(name: str, options: Options, as_json: bool) -> None:
+def _one(name: str, options: Options, as_json: bool, annotator: Annotator) -> None:
     drill = spec.load(spec.find(name))
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
-    with screen or nullcontext():
-        finished = engine.run(drill, options, screen or Lines())
-    finish(finished, as_json)
+    run_dir = engine.create(drill, options)
+    try:
+        with screen or nullcontext():
+            engine.conduct(run_dir, drill, options, screen or Lines())
+    finally:
+        annotator.run(run_dir, drill.path)
+    finish(run_dir, as_json)
 
 
-def _many(names: list[str], tags: list[str], options: Options, fail_fast: bool, skip: bool, as_json: bool) -> None:
+def _many(
+    names: list[str],
+    tags: list[str],
+    options: Options,
+    fail_fast: bool,
+    skip: bool,
+    as_json: bool,
+    annotator: Annotator,
+) -> None:
     chosen = suite.check(suite.choose(names, tags), options, skip=skip)
     watching = watcher(as_json)
     title = "-".join(tags) or "suite"
-    finish_suite(suite.run(chosen, options, watching, name=title, fail_fast=fail_fast), as_json)
+    ran = suite.run(chosen, options, watching, name=title, fail_fast=fail_fast)
+    annotator.suite(ran.folder)
+    finish_suite(ran, as_json)
 
 
 def finish(run_dir: rundir.RunDir, as_json: bool) -> None:

@@ -7,6 +7,7 @@ objectives.py    bounds on measures
 service.py       a service that recdr did not deploy: audience.py its users and items
 method.py        activities; arguments.py the arguments of recdr's faults
 load.py          a path in, a Drill or a SpecError out
+places.py        the line of each objective
 schema.py        the same rules as a JSON Schema for editors
 """
 
@@ -29,6 +30,7 @@ from drills.spec.model import (
     Topology,
     Variant,
 )
+from drills.spec.places import objective_lines
 from drills.spec.shipped import SCHEMA, find, shipped
 
 __all__ = [
@@ -51,5 +53,6 @@ __all__ = [
     "Variant",
     "find",
     "load",
+    "objective_lines",
     "shipped",
 ]
