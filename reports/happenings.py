@@ -124,7 +124,7 @@ def spans(at: Clock) -> list[tuple[str, int, int]]:
     healed = at.end if at.healed is None else at.healed
     phases = [
         ("before the fault", at.start, at.injected),
-        ("during it", at.injected, healed),
+        ("during the fault", at.injected, healed),
         ("after healing", healed, at.end),
     ]
     return [(name, a, b) for name, a, b in phases if b > a]

@@ -261,6 +261,11 @@ def seconds(value: float | None) -> str:
     return "" if value is None else "0.00 s" if abs(value) < 0.005 else f"{value:+.2f} s"
 
 
+def signed(seconds: float) -> str:
+    """Whole seconds with their sign, as a typographer sets it."""
+    return f"{seconds:+.0f}".replace("-", "−") if round(seconds) else "0"
+
+
 def moment(started_at: object) -> str:
     """An ISO time as people write it; what is not one stays as it is."""
     said = str(started_at)

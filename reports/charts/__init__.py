@@ -46,6 +46,8 @@ def draw(trial: Trial, baseline: dict[str, Any]) -> Drawing | None:
     seen = samples.samples(trial.events, at)
     drawn += [] if seen.lag is None else [replication(frame, seen.lag)]
     drawn += [nodes(frame, seen)] if seen.nodes else []
+    for plot, _ in drawn[1:-1]:  # all have the same axis: its name stands at the top and the bottom
+        plot.xaxis.axis_label = None
     document, roots = document_of([plot for plot, _ in drawn])
     charts = tuple(replace(chart, root=root) for root, (_, chart) in zip(roots, drawn, strict=True))
     return Drawing(document, charts)

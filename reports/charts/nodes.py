@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from bokeh.models import ColumnDataSource, HoverTool
-from bokeh.models.annotations import LabelSet
+from typing import Any
 
-from reports.charts.frame import FAILED_COLOUR, FAULT_COLOUR, GREY, INK, REGION_COLOURS, Chart, Drawn, Frame, Key
+from bokeh.models import ColumnDataSource, HoverTool
+
+from reports.charts.frame import (
+    FAILED_COLOUR,
+    FAULT_COLOUR,
+    GREY,
+    INK,
+    REGION_COLOURS,
+    STAMP_COLOUR,
+    Chart,
+    Drawn,
+    Frame,
+    Key,
+)
 from reports.samples import NO_ANSWER, STATES, Node, Samples
 
 _LOOKS = {
@@ -47,7 +59,7 @@ def nodes(frame: Frame, seen: Samples) -> Drawn:
         tip = f'<div style="color: {INK}">@node: <b>{state}</b><br>@left{{0.00}} to @right{{0.00}} s</div>'
         plot.add_tools(HoverTool(renderers=[bars], tooltips=tip))
         if letter:
-            plot.add_layout(_letters(source, letter))
+            _letters(plot, source, letter)
         label = f"{letter} {state}" if letter else state
         keys.append(Key(label, "", colour, pattern))
     chart = Chart("", _title(seen.nodes), _note(seen), _describe(seen.nodes), tuple(keys), plot.height)
@@ -71,19 +83,22 @@ def _columns(all_nodes: tuple[Node, ...], rows: list[str], state: str) -> dict[s
     }
 
 
-def _letters(source: ColumnDataSource, letter: str) -> LabelSet:
+def _letters(plot: Any, source: ColumnDataSource, letter: str) -> None:
+    """The state's letter where it begins: its colour alone says nothing to many, and a hatch is hard to name."""
     source.data["letter"] = [letter] * len(source.data["y"])
-    return LabelSet(
-        x="left",
-        y="y",
+    plot.text(
+        "left",
+        "y",
         text="letter",
         source=source,
-        x_offset=3,
+        x_offset=2,
         text_baseline="middle",
-        text_font_size="11px",
-        text_font_style="bold",
-        text_color=INK,
-        tags=["ink"],
+        text_font_size="10px",
+        text_color="#ffffff",
+        background_fill_color=STAMP_COLOUR,
+        border_radius=3,
+        padding=2,
+        anchor="center_left",
     )
 
 

@@ -22,7 +22,8 @@ def replication(frame: Frame, lag: Lag) -> Drawn:
     columns["cut"] = np.where(linked, np.nan, columns["seconds"])
     columns["link"] = np.where(linked, "up", "down: as far as it had come before")
     source = ColumnDataSource(columns)
-    plot.varea(x="x", y1=0, y2="seconds", source=source, name="lag", fill_color=colour, fill_alpha=0.18)
+    # A fill would run through the gaps along zero. The dots show a sample that stands alone between two gaps.
+    plot.scatter("x", "seconds", source=source, name="lag", color=colour, size=3)
     line = plot.line("x", "seconds", source=source, name="lag", color=colour, line_width=1.8)
     plot.scatter("x", "cut", source=source, name="cut", color=colour, marker="x", size=6)
     worst = np.nanmax(lag.seconds) if not np.isnan(lag.seconds).all() else 0.0
