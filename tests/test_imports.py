@@ -27,6 +27,7 @@ LAYERS = [
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
     {"suite", "planning"},
+    {"schedule"},
     {"cli"},
 ]
 

@@ -58,7 +58,7 @@ def test_the_line_is_that_of_the_objective_in_the_repositorys_own_file(
 
 
 def test_nothing_that_a_drill_prints_is_taken_for_a_command(workspace: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(BaseException) as ended, annotating("github"):  # noqa: PT011, PT012 - typer's own Exit
+    with pytest.raises(BaseException) as ended, annotating("github"):
         raise TargetError("the hook said:\n::error::planted\n##[add-mask]planted")
     assert getattr(ended.value, "exit_code", None) == 3
     lines = capfd.readouterr().err.splitlines()
