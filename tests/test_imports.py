@@ -30,6 +30,7 @@ LAYERS = [
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
     {"suite", "planning"},
+    {"schedule"},
     {"cli"},
 ]
 
