@@ -15,7 +15,7 @@ from drills.cli.arguments import AsJson, DrillName, RunName, Tags, complete_dril
 from drills.cli.faults import faults
 from drills.cli.plan import plan
 from drills.cli.run import finish, run
-from drills.cli.terminal import OUT
+from drills.cli.terminal import OUT, warn_of_secrets
 from drills.errors import EXIT_UNKNOWN, UsageError
 from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
@@ -70,6 +70,7 @@ def validate(
         drill = spec.load(spec.find(name))
         check_abilities(drill)
         check_hooks(drill)
+        warn_of_secrets(drill)
         OUT.print(
             f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)",
             soft_wrap=True,

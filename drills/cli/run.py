@@ -15,7 +15,7 @@ import typer
 from drills import engine, spec, suite
 from drills.cli.arguments import AsJson, DrillNames, Tags, complete_baseline
 from drills.cli.suite import finish_suite, watcher
-from drills.cli.terminal import ERR, Lines, Screen, print_verdict
+from drills.cli.terminal import ERR, Lines, Screen, print_verdict, warn_of_secrets
 from drills.engine import Options
 from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
 from drills.recording import rundir
@@ -101,6 +101,7 @@ def run(
 
 def _one(name: str, options: Options, as_json: bool) -> None:
     drill = spec.load(spec.find(name))
+    warn_of_secrets(drill)
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
     with screen or nullcontext():
         finished = engine.run(drill, options, screen or Lines())
@@ -109,6 +110,8 @@ def _one(name: str, options: Options, as_json: bool) -> None:
 
 def _many(names: list[str], tags: list[str], options: Options, fail_fast: bool, skip: bool, as_json: bool) -> None:
     chosen = suite.check(suite.choose(names, tags), options, skip=skip)
+    for drill in chosen.drills:
+        warn_of_secrets(drill)
     watching = watcher(as_json)
     title = "-".join(tags) or "suite"
     finish_suite(suite.run(chosen, options, watching, name=title, fail_fast=fail_fast), as_json)

@@ -17,9 +17,11 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from drills import spec
 from drills.naming import shown
 from drills.privacy import redacted
 from drills.recording.record import Event
+from drills.spec import Drill
 from drills.watch import Glance
 
 
@@ -51,6 +53,17 @@ _KEEP = 9
 def complain(message: str) -> None:
     """One error, printed once."""
     ERR.print(Text.assemble(("error: ", "bold red"), redacted(message)), soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Something to put right that keeps nothing from going on."""
+    ERR.print(Text.assemble(("warning: ", "yellow"), redacted(message)), soft_wrap=True)
+
+
+def warn_of_secrets(drill: Drill) -> None:
+    """One warning for each line of the drill file that holds a secret; what is recorded does not."""
+    for message in spec.inline_secrets(drill.path):
+        warn(message)
 
 
 def words(event: Event) -> str | None:

@@ -16,6 +16,7 @@ from drills.privacy.looks import HIDDEN
 
 _MARKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 """Line breaks for YAML, though not for JSON."""
+_ANCHOR = re.compile(r"(?:!\S*\s+)?(&\S+)\s")
 Where = tuple[str | int, ...]
 
 
@@ -109,8 +110,9 @@ def _says_where(node: yaml.MappingNode) -> bool:
 def _change(node: yaml.ScalarNode, new: str, text: str) -> _Change:
     """The new text in quotes, with as many lines as the old one took."""
     begin, end = node.start_mark.index, node.end_mark.index
+    anchor = _ANCHOR.match(text, begin)
     quoted = _MARKS.sub(lambda mark: f"\\u{ord(mark[0]):04x}", json.dumps(new, ensure_ascii=False))
-    return _Change(begin, end, quoted + "\n" * text.count("\n", begin, end))
+    return _Change(begin, end, (f"{anchor[1]} " if anchor else "") + quoted + "\n" * text.count("\n", begin, end))
 
 
 def _comments(between: str) -> str:

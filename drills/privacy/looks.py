@@ -26,7 +26,7 @@ _PATTERNS = [
         r"(?i)[?&;](?:user|user[-_]?id|uid|customer|customer[-_]?id|member|email|account)=([^&\s'\"<>#]+)",
         r"(?i)\b(?:proxy-)?authorization\\?['\"]?\s*[:=]\s*\\?['\"]?([^\r\n'\"\\,}]{4,})",
         r"(?i)\b(?:set-)?cookie\\?['\"]?\s*[:=]\s*\\?['\"]?([^\r\n'\"\\}]{4,})",
-        r"(?i)\b(?:bearer|basic)\s+(?=[a-z._~+/=-]*[\dA-Z])([\w.~+/=-]{8,})",
+        r"\b(?:[Bb]earer|BEARER|[Bb]asic|BASIC)\s+(?=[a-z._~+/=-]*[\dA-Z])([\w.~+/=-]{8,})",
         rf"(?i)(?<![a-z])[\w.-]*(?:{_NAMES})\\?['\"]?\s*[=:]\s*\\?['\"]?({_VALUE})",
         rf"(?i)(?<!\S)--?(?:[a-z][\w-]*[-_])?(?:{_NAMES})\s+({_VALUE})",
         r"(?<![\w])(gh[opsur]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,})",

@@ -23,7 +23,7 @@ ANYWHERE = 8
 SHORTEST = 4
 SHORTEST_PERSON = 6
 _TOKEN = re.compile(r"[^\s\"'<>(){}\[\],;:/?&=|\\]+")
-_PLACE = re.compile(r"(?i)(?:primary|standby|witness|edge|local|external|lab)(?:[-/][a-z]*\d*)?")
+_PLACE = re.compile(r"(?i)(?:primary|standby|witness|edge|local|external|lab)(?:[-/][a-z]*-?\d*)?")
 _TURNS = 5
 """What is left after a replacement may, rarely, hold another secret."""
 
@@ -33,7 +33,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = (), people: Iterable[str] = (), *, guess: bool = True) -> None:
         self.values = frozenset(value for value in values if findable(value))
-        self.people = frozenset(one for one in people if len(one) >= SHORTEST_PERSON and not _PLACE.fullmatch(one))
+        self.people = frozenset(one for one in people if _is_person(one))
         self._guess = guess
 
     def __call__(self, value: Any) -> Any:
@@ -131,6 +131,10 @@ class Redactor:
         return found
 
 
+def _is_person(name: str) -> bool:
+    return len(name) >= SHORTEST_PERSON and bool(name.strip("* \t")) and not _PLACE.fullmatch(name)
+
+
 def findable(value: str) -> bool:
     """Whether a secret can be told from ordinary words where it stands in a text."""
     if len(value) < SHORTEST or not value.strip("* \t\r\n") or _PLACE.fullmatch(value):
@@ -147,8 +151,7 @@ def _forms(value: str) -> Iterator[str]:
     if len(value) < ANYWHERE:
         yield from (rf"(?<![^\W_]){re.escape(form)}(?![^\W_])" for form in written)
         return
-    digits = (r"(?<!\d)", r"(?!\d)") if value.isdigit() else ("", "")
-    yield from (f"{digits[0]}(?i:{re.escape(form)}){digits[1]}" for form in written)
+    yield from (f"(?i:{re.escape(form)})" for form in written)
     yield f"(?i:{value.encode(errors='surrogatepass').hex()})"
     yield from map(re.escape, _in_base64(value.encode(errors="surrogatepass")))
 
