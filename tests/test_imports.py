@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
     {
-        *("errors", "home", "jitter", "ranks", "recording"),
+        *("errors", "home", "jitter", "ranks", "recording", "privacy"),
         *("interruption", "processes", "undo", "open_runs", "naming", "surge", "holding"),
     },
     {"asking"},

@@ -14,6 +14,7 @@ import typer
 from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, report, schedule
 from drills.cli.terminal import complain
 from drills.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, RecdrError
+from drills.privacy import redacted
 
 app = typer.Typer(
     name="recdr",
@@ -78,6 +79,6 @@ def main() -> None:
 
 
 def _bug() -> None:
-    traceback.print_exc()
+    sys.stderr.write(redacted(traceback.format_exc()))
     complain("this is a bug in recdr, not in your drill: please report it with the lines above")
     sys.exit(EXIT_BUG)

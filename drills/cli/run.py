@@ -16,7 +16,7 @@ from drills import engine, spec, suite
 from drills.cli.annotations import AnnotationsFor, Annotator, annotating
 from drills.cli.arguments import AsJson, DrillNames, Tags, complete_baseline
 from drills.cli.suite import finish_suite, watcher
-from drills.cli.terminal import ERR, Lines, Screen, print_verdict
+from drills.cli.terminal import ERR, Lines, Screen, print_verdict, warn_of_secrets
 from drills.engine import Options
 from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
 from drills.recording import rundir
@@ -106,6 +106,7 @@ def run(
 
 def _one(name: str, options: Options, as_json: bool, annotator: Annotator) -> None:
     drill = spec.load(spec.find(name))
+    warn_of_secrets(drill)
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
     run_dir = engine.create(drill, options)
     try:
@@ -126,6 +127,8 @@ def _many(
     annotator: Annotator,
 ) -> None:
     chosen = suite.check(suite.choose(names, tags), options, skip=skip)
+    for drill in chosen.drills:
+        warn_of_secrets(drill)
     watching = watcher(as_json)
     title = "-".join(tags) or "suite"
     ran = suite.run(chosen, options, watching, name=title, fail_fast=fail_fast)

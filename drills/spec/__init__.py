@@ -6,11 +6,13 @@ model.py         Drill and its parts, with every default and bound
 objectives.py    bounds on measures
 service.py       a service that recdr did not deploy: audience.py its users and items
 method.py        activities; arguments.py the arguments of recdr's faults
+inline.py        secrets that stand in a drill file, to be warned of
 load.py          a path in, a Drill or a SpecError out
 places.py        the line of each objective
 schema.py        the same rules as a JSON Schema for editors
 """
 
+from drills.spec.inline import inline_secrets
 from drills.spec.load import load
 from drills.spec.model import (
     AbortIf,
@@ -52,6 +54,7 @@ __all__ = [
     "Topology",
     "Variant",
     "find",
+    "inline_secrets",
     "load",
     "objective_lines",
     "shipped",
