@@ -14,16 +14,19 @@ from typing import Annotated, Any
 import typer
 
 from drills import engine, spec, suite
+from drills.cli.annotations import AnnotationsFor, Annotator, annotating
 from drills.cli.arguments import AsJson, DrillNames, Tags, complete_baseline
 from drills.cli.notify import ReportUrl, say
 from drills.cli.suite import show_suite, watcher
-from drills.cli.terminal import ERR, Lines, Screen, print_verdict
+from drills.cli.terminal import ERR, Lines, Screen, print_verdict, warn_of_secrets
 from drills.engine import Options
 from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
 from drills.notify.telling import Telling, nobody, prepare
 from drills.recording import rundir
 from drills.spec import Drill
 
+Asked = Callable[[Sequence[Drill]], Telling]
+"""Who is told of these drills; takes their addresses out of the environment."""
 EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
 
 
@@ -65,6 +68,7 @@ def run(
     require_baseline: Annotated[
         bool, typer.Option("--require-baseline", help="Refuse to run where no baseline is accepted, for CI.")
     ] = False,
+    annotations: AnnotationsFor = None,
     report_url: ReportUrl = None,
     no_notify: Annotated[
         bool, typer.Option("--no-notify", help="Tell nobody, whatever the drill or RECDR_NOTIFY says.")
@@ -82,6 +86,8 @@ def run(
     [bold]recdr drill run --tag nightly --json > suite.json[/bold]   all shipped ones with a tag; see drill list
 
     [bold]recdr drill run experiments/*.yaml --skip-unable[/bold]   all that can run on this machine
+
+    [bold]recdr drill run failover --annotations github[/bold]   in a GitHub workflow; 'recdr schedule' writes one
 
     Exits 0 PASS, 1 FAIL, 3 UNKNOWN, 2 usage, 70 a bug in recdr, 130 interrupted (healed first). Of a suite the worst:
     FAIL before UNKNOWN before PASS; drills that were skipped count for nothing.
@@ -108,15 +114,17 @@ def run(
     def telling(drills: Sequence[Drill]) -> Telling:
         return nobody() if no_notify else prepare(drills, report_url, say)
 
-    if names and len(names) == 1 and not tags:
-        _one(names[0], options, as_json, telling)
-    else:
-        _many(names or [], tags or [], options, fail_fast, skip_unable or not names, as_json, telling)
+    with annotating(annotations) as annotator:
+        if names and len(names) == 1 and not tags:
+            _one(names[0], options, as_json, annotator, telling)
+        else:
+            _many(names or [], tags or [], options, fail_fast, skip_unable or not names, as_json, annotator, telling)
 
 
-def _one(name: str, options: Options, as_json: bool, telling: Callable[[Sequence[Drill]], Telling]) -> None:
+def _one(name: str, options: Options, as_json: bool, annotator: Annotator, telling: Asked) -> None:
     drill = spec.load(spec.find(name))
     told = telling([drill])
+    warn_of_secrets(drill)
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
     run_dir = engine.create(drill, options)
     try:
@@ -125,6 +133,8 @@ def _one(name: str, options: Options, as_json: bool, telling: Callable[[Sequence
     except Exception as error:
         told.drill(drill, run_dir, error)
         raise
+    finally:
+        annotator.run(run_dir, drill.path)
     code = show(run_dir, as_json)
     told.drill(drill, run_dir)
     raise typer.Exit(code)
@@ -137,15 +147,20 @@ def _many(
     fail_fast: bool,
     skip: bool,
     as_json: bool,
-    telling: Callable[[Sequence[Drill]], Telling],
+    annotator: Annotator,
+    telling: Asked,
 ) -> None:
-    chosen = suite.check(suite.choose(names, tags), options, skip=skip)
-    told = telling(chosen.drills)
+    drills = suite.choose(names, tags)
+    told = telling(drills)
+    chosen = suite.check(drills, options, skip=skip)
+    for drill in chosen.drills:
+        warn_of_secrets(drill)
     title = "-".join(tags) or "suite"
-    finished = suite.run(chosen, options, watcher(as_json), name=title, fail_fast=fail_fast)
-    show_suite(finished, as_json)
-    told.suite(finished)
-    raise typer.Exit(finished.code)
+    ran = suite.run(chosen, options, watcher(as_json), name=title, fail_fast=fail_fast)
+    annotator.suite(ran.folder)
+    show_suite(ran, as_json)
+    told.suite(ran)
+    raise typer.Exit(ran.code)
 
 
 def finish(run_dir: rundir.RunDir, as_json: bool) -> None:

@@ -7,10 +7,13 @@ objectives.py    bounds on measures
 service.py       a service that recdr did not deploy: audience.py its users and items
 notify.py        who is told of what came of it
 method.py        activities; arguments.py the arguments of recdr's faults
+inline.py        secrets that stand in a drill file, to be warned of
 load.py          a path in, a Drill or a SpecError out
+places.py        the line of each objective
 schema.py        the same rules as a JSON Schema for editors
 """
 
+from drills.spec.inline import inline_secrets
 from drills.spec.load import load
 from drills.spec.model import (
     AbortIf,
@@ -31,6 +34,7 @@ from drills.spec.model import (
     Topology,
     Variant,
 )
+from drills.spec.places import objective_lines
 from drills.spec.shipped import SCHEMA, find, shipped
 
 __all__ = [
@@ -53,6 +57,8 @@ __all__ = [
     "Topology",
     "Variant",
     "find",
+    "inline_secrets",
     "load",
+    "objective_lines",
     "shipped",
 ]
