@@ -30,7 +30,7 @@ LAYERS = [
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
     {"suite", "planning"},
-    {"schedule"},
+    {"schedule", "notify", "otlp"},
     {"cli"},
 ]
 
@@ -95,7 +95,7 @@ def test_only_the_local_target_knows_namespaces() -> None:
     [
         ("recsvc.server", ["torch"]),
         ("drills.targets.local.lab", ["torch", "numpy", "pyarrow"]),
-        ("drills.cli.app", ["torch", "bokeh", "pyroute2"]),
+        ("drills.cli.app", ["torch", "bokeh", "pyroute2", "apprise", "opentelemetry"]),
         ("drills.faults", ["torch", "bokeh", "pyroute2", "aiohttp", "numpy"]),
     ],
 )
