@@ -30,7 +30,7 @@ LAYERS = [
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
     {"suite", "planning"},
-    {"notify", "otlp", "schedule"},
+    {"schedule", "notify", "otlp", "printing"},
     {"cli"},
 ]
 

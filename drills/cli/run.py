@@ -25,8 +25,8 @@ from drills.notify.telling import Telling, nobody, prepare
 from drills.recording import rundir
 from drills.spec import Drill
 
-Asked = Callable[[Sequence[Drill]], Telling]
-"""Who is told of these drills; takes their addresses out of the environment."""
+Prepare = Callable[[Sequence[Drill]], Telling]
+"""Who is told of these drills; takes their addresses out of the environment, so it comes before anything is started."""
 EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
 
 
@@ -121,7 +121,7 @@ def run(
             _many(names or [], tags or [], options, fail_fast, skip_unable or not names, as_json, annotator, telling)
 
 
-def _one(name: str, options: Options, as_json: bool, annotator: Annotator, telling: Asked) -> None:
+def _one(name: str, options: Options, as_json: bool, annotator: Annotator, telling: Prepare) -> None:
     drill = spec.load(spec.find(name))
     told = telling([drill])
     warn_of_secrets(drill)
@@ -148,7 +148,7 @@ def _many(
     skip: bool,
     as_json: bool,
     annotator: Annotator,
-    telling: Asked,
+    telling: Prepare,
 ) -> None:
     drills = suite.choose(names, tags)
     told = telling(drills)
@@ -156,11 +156,11 @@ def _many(
     for drill in chosen.drills:
         warn_of_secrets(drill)
     title = "-".join(tags) or "suite"
-    ran = suite.run(chosen, options, watcher(as_json), name=title, fail_fast=fail_fast)
-    annotator.suite(ran.folder)
-    show_suite(ran, as_json)
-    told.suite(ran)
-    raise typer.Exit(ran.code)
+    finished = suite.run(chosen, options, watcher(as_json), name=title, fail_fast=fail_fast)
+    annotator.suite(finished.folder)
+    show_suite(finished, as_json)
+    told.suite(finished)
+    raise typer.Exit(finished.code)
 
 
 def finish(run_dir: rundir.RunDir, as_json: bool) -> None:
