@@ -11,6 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from drills import judging, open_runs, spec, suite, undo
+from drills.cli.annotations import AnnotationsFor, annotating
 from drills.cli.arguments import AsJson, DrillName, RunName, Tags, complete_drill
 from drills.cli.faults import faults
 from drills.cli.plan import plan
@@ -83,11 +84,13 @@ app.command()(faults)
 
 
 @app.command()
-def judge(name: RunName = None, as_json: AsJson = False) -> None:
+def judge(name: RunName = None, as_json: AsJson = False, annotations: AnnotationsFor = None) -> None:
     """Judge a recorded run again, from its directory alone, and rebuild its report."""
-    found = rundir.find(home() / "runs", name)
-    judging.judge_run(found)
-    finish(found, as_json)
+    with annotating(annotations) as annotator:
+        found = rundir.find(home() / "runs", name)
+        judging.judge_run(found)
+        annotator.run(found)
+        finish(found, as_json)
 
 
 @app.command()

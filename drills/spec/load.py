@@ -11,6 +11,7 @@ from drills.spec.audience import Beside
 from drills.spec.document import EXTENSION, Document, Where, read
 from drills.spec.method import pauses_s, read_method
 from drills.spec.model import Drill, FaultUse, Guard, Mix, ServiceSettings, Settings, Variant
+from drills.spec.notify import read_notify
 from drills.spec.objectives import read_objectives
 from drills.spec.registries import faults
 from drills.spec.rules import close_to, mapping, nearest, only_keys, read_settings, sequence, text
@@ -32,7 +33,7 @@ def load(path: Path | str, *, recorded: bool = False) -> Drill:
         privacy.learn_drill(doc.data)
     about = _about(doc)
     extension = _extension(doc)
-    written = read_settings(Settings, doc, extension, beside=("name", "service", "variants", "objectives"))
+    written = read_settings(Settings, doc, extension, beside=("name", "service", "variants", "objectives", "notify"))
     settings = Settings(**written)
     service = _service(doc, extension, settings.target, Beside(Path(path).absolute().parent, not recorded))
     if service is not None and not recorded:
@@ -50,6 +51,7 @@ def load(path: Path | str, *, recorded: bool = False) -> Drill:
     _check_load(doc, extension, settings, injections)
     for values in configurations:
         _check_duration(doc, extension, settings, pauses_s(doc, values))
+    written["notify"] = read_notify(doc, extension)
     written["trials"] = _trials(doc, extension, written.get("trials"), variants)
     return Drill(
         **about,
