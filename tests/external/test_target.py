@@ -29,6 +29,11 @@ from drills.targets.registry import attach
 from tests.external.services import COMMAND, drill_for, running
 
 
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECDR_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     with running("Honest") as found:
@@ -54,12 +59,15 @@ def test_it_deploys_waits_and_is_found_again(port: int, tmp_path: Path) -> None:
     assert deployed.edge_url == f"http://127.0.0.1:{port}"
     again = attach(target.reference)
     assert isinstance(again, ExternalTarget)
-    assert again.settings == target.settings
+    settings = target.settings
+    assert again.settings == dataclasses.replace(settings, users=settings.users[:1], items=settings.items[:1])
     assert again.place == target.place
     assert again.deployment.doors == deployed.doors
 
 
-def test_its_reference_holds_no_secret(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_reference_holds_neither_secrets_nor_users(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "s3cret-of-the-shop")
     settings = settings_for(port, tmp_path)
     read = dataclasses.replace(settings.service.read, headers={"X-Token": "${env:SHOP_TOKEN}"})  # type: ignore[type-var]
@@ -70,6 +78,7 @@ def test_its_reference_holds_no_secret(port: int, tmp_path: Path, monkeypatch: p
     written = target.reference.read_text()
     assert "${env:SHOP_TOKEN}" in written
     assert "s3cret" not in written
+    assert json.loads(written)["settings"]["users"] == []
 
 
 def test_what_does_not_become_healthy_is_torn_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
