@@ -22,6 +22,7 @@ def render(facts: Facts) -> str:
     ]
     lines += _table(facts.objectives)
     lines += _warnings(facts)
+    lines += ["**What is known**", "", *(f"- {escape(said)}" for said in facts.known), ""] if facts.known else []
     if facts.reasons:
         lines += ["**Reasons**", "", *(f"- {escape(reason)}" for reason in facts.reasons[:_MOST_REASONS])]
         rest = len(facts.reasons) - _MOST_REASONS

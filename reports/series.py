@@ -94,7 +94,11 @@ class Requests:
 
 def read(path: Path) -> Requests:
     """Read ``requests.parquet``. Raises OSError or pyarrow.ArrowException where it is missing or damaged."""
-    table = pq.read_table(path, columns=list(_COLUMNS))
+    return of_table(pq.read_table(path, columns=list(_COLUMNS)))
+
+
+def of_table(table: pa.Table) -> Requests:
+    """The requests of a table with the columns of ``drills.recording.merging.SCHEMA``; raises as ``read``."""
     codes, regions = _codes(table["region"])
     return Requests(
         trial=_ints(table["trial"]),

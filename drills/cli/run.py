@@ -17,7 +17,7 @@ from drills.cli.arguments import AsJson, DrillNames, Tags, complete_baseline
 from drills.cli.suite import finish_suite, watcher
 from drills.cli.terminal import ERR, Lines, Screen, print_verdict
 from drills.engine import Options
-from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
+from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, RecdrError, UsageError
 from drills.recording import rundir
 
 EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
@@ -102,9 +102,14 @@ def run(
 def _one(name: str, options: Options, as_json: bool) -> None:
     drill = spec.load(spec.find(name))
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
-    with screen or nullcontext():
-        finished = engine.run(drill, options, screen or Lines())
-    finish(finished, as_json)
+    run_dir = engine.create(drill, options)
+    try:
+        with screen or nullcontext():
+            engine.conduct(run_dir, drill, options, screen or Lines())
+    except RecdrError:
+        _point_to_report(run_dir)
+        raise
+    finish(run_dir, as_json)
 
 
 def _many(names: list[str], tags: list[str], options: Options, fail_fast: bool, skip: bool, as_json: bool) -> None:
@@ -124,5 +129,11 @@ def finish(run_dir: rundir.RunDir, as_json: bool) -> None:
             sys.stdout.flush()
     else:
         print_verdict(document)
-        ERR.print(f"report: {run_dir.path / 'report.html'}", soft_wrap=True)
+        _point_to_report(run_dir)
     raise typer.Exit(EXIT_CODES[document["outcome"]])
+
+
+def _point_to_report(run_dir: rundir.RunDir) -> None:
+    report = run_dir.path / "report.html"
+    if report.exists():
+        ERR.print(f"report: {report}", soft_wrap=True)
