@@ -50,8 +50,10 @@ def _progress(events: list[Event], meta: dict[str, Any]) -> str:
         baseline = "a baseline was recorded" if "baseline.recorded" in kinds else "no baseline was recorded yet"
         return f"The target was deployed and {baseline}; no trial had begun."
     planned = meta.get("trials")
-    of = f" of {planned} planned" if isinstance(planned, int) else ""
-    return f"{wording.count(len(begun), 'trial')}{of} began, {len(begun & ended)} came to the end."
+    trials = (
+        f"{len(begun)} of {planned} planned trials" if isinstance(planned, int) else wording.count(len(begun), "trial")
+    )
+    return f"{trials} began, {len(begun & ended)} came to the end."
 
 
 def _faults(events: list[Event]) -> Iterator[str]:
