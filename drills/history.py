@@ -50,6 +50,13 @@ def history(runs: Path, drill: str | None = None, limit: int | None = None) -> l
     return with_trends if limit is None else with_trends[:limit]
 
 
+def before(run: Path) -> Row | None:
+    """The last judged run of the same drill before ``run``, in the folder that it lies in; None where there is none."""
+    own = read(run)
+    earlier = (row for row in _rows(run.absolute().parent) if row.run < run.name and row.problem is None)
+    return next((row for row in earlier if own.drill is not None and row.drill == own.drill), None)
+
+
 def drills_in(runs: Path) -> list[str]:
     """The file names of the drills that were run, in alphabetic order."""
     return sorted({row.drill for row in _rows(runs) if row.drill})

@@ -10,10 +10,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from reports import charts, cleaning, environment, grounds, page, phases, series, wording
+from drills.recording.record import Event
+from reports import charts, cleaning, environment, grounds, multiples, page, phases, quality, samples, series, wording
 from reports.charts import Drawing
 from reports.facts import Facts, Measured, Trial
-from reports.happenings import Mark
+from reports.happenings import Clock, Mark
 from reports.series import Second
 
 _MOST_EVENTS = 300
@@ -28,6 +29,7 @@ class Section:
     drawing: Drawing | None
     step_s: int
     table: list[Second]
+    quality: list[quality.Part]
     whole: tuple[float, float]
     close_up: tuple[float, float] | None
     open: bool
@@ -45,6 +47,7 @@ def render(facts: Facts) -> str:
             reasons=[reason for reason in facts.reasons if reason not in sentence],
             tiles=_tiles(facts),
             sections=_sections(facts),
+            small=multiples.multiples(facts.trials),
             environment=environment.of_run(facts),
             model=environment.rows(facts.model),
             reproduce=_reproduce(facts),
@@ -58,7 +61,8 @@ def render(facts: Facts) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     templates = page.environment()
-    templates.globals |= {"w": wording, "ph": phases, "g": grounds}
+    templates.globals |= {"w": wording, "ph": phases, "g": grounds, "q": quality, "mu": multiples}
+    templates.filters["told"] = _told
     templates.filters["events"] = _event_rows
     templates.filters["steps"] = _steps
     templates.filters["by_phase"] = _by_phase
@@ -86,6 +90,7 @@ def _section(trial: Trial, baseline: dict[str, Any], is_open: bool) -> Section:
         drawing=charts.draw(trial, baseline),
         step_s=step,
         table=table,
+        quality=quality.parts(trial, baseline),
         whole=(round(at.s(at.start), 3), round(at.s(at.end), 3)),
         close_up=close_up(trial),
         open=is_open,
@@ -173,10 +178,15 @@ def _source(drill: str) -> str:
     return "\n".join(cleaning.text(line) for line in cut.splitlines())
 
 
-def _event_rows(trial: Trial) -> list[tuple[float, str, str]]:
+def _told(trial: Trial) -> list[Event]:
+    """The events that say what happened; samples of how things were are in the charts."""
+    return [event for event in trial.events if event.kind != samples.KIND]
+
+
+def _event_rows(events: list[Event], at: Clock) -> list[tuple[float, str, str]]:
     return [
-        (trial.clock.s(event.t), cleaning.text(event.kind), cleaning.text(cleaning.tree(event.data)))
-        for event in trial.events[:_MOST_EVENTS]
+        (at.s(event.t), cleaning.text(event.kind), cleaning.text(cleaning.tree(event.data)))
+        for event in events[:_MOST_EVENTS]
     ]
 
 

@@ -126,7 +126,7 @@ def _requests(run_dir: Path, missing: list[str]) -> Requests | None:
 def _no_requests() -> Requests:
     ints, flags, floats = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.float64)
     ids = pa.chunked_array([], type=pa.string())
-    return Requests(ints, ints, ints, flags, flags, flags, flags, ints, floats, floats, ids, ())
+    return Requests(ints, ints, ints, flags, flags, flags, flags, ints, floats, floats, ids, (), ints, flags, ())
 
 
 def _events(path: Path, missing: list[str]) -> list[Event]:

@@ -12,16 +12,18 @@ from rich.table import Table
 
 import reports
 from drills import judging, open_runs, spec, suite, undo
+from drills.cli.annotations import AnnotationsFor, annotating
 from drills.cli.arguments import AsJson, DrillName, RunName, Tags, complete_drill
 from drills.cli.faults import faults
 from drills.cli.plan import plan
 from drills.cli.run import finish, run
-from drills.cli.terminal import OUT
+from drills.cli.terminal import OUT, warn_of_secrets
 from drills.errors import EXIT_UNKNOWN, UsageError
 from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.home import home
 from drills.naming import shown
+from drills.privacy import vault
 from drills.recording import rundir
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
@@ -70,6 +72,7 @@ def validate(
         drill = spec.load(spec.find(name))
         check_abilities(drill)
         check_hooks(drill)
+        warn_of_secrets(drill)
         OUT.print(
             f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)",
             soft_wrap=True,
@@ -82,11 +85,13 @@ app.command()(faults)
 
 
 @app.command()
-def judge(name: RunName = None, as_json: AsJson = False) -> None:
+def judge(name: RunName = None, as_json: AsJson = False, annotations: AnnotationsFor = None) -> None:
     """Judge a recorded run again, from its directory alone, and rebuild its report."""
-    found = rundir.find(home() / "runs", name)
-    judging.judge_run(found)
-    finish(found, as_json)
+    with annotating(annotations) as annotator:
+        found = rundir.find(home() / "runs", name)
+        judging.judge_run(found)
+        annotator.run(found)
+        finish(found, as_json)
 
 
 @app.command()
@@ -108,7 +113,12 @@ def heal(name: RunName = None) -> None:
 
 def _heal(run: rundir.RunDir | None) -> bool:
     """Heal what the run left, or bring the lab that is up back to where it was; False if something is not healed."""
+    if run:
+        vault.unlock(run.path)
     service = _service_of(run) if run else None
+    if run and service and not service.whole and not undo.unhealed(run.path):
+        OUT.print(f"{run.id} ended with everything healed: nothing is left to heal.", soft_wrap=True)
+        return True
     if run and service:
         return _heal_service(run, service)
     lab = standing()

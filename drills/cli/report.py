@@ -11,6 +11,8 @@ import reports
 from drills import printing
 from drills.cli.arguments import complete_run
 from drills.cli.diff import RUN_HELP, Anyway, compared
+from drills.cli.metrics import metrics
+from drills.cli.spans import spans
 from drills.cli.terminal import OUT
 from drills.errors import UsageError
 from drills.history import Row, history, read
@@ -19,6 +21,8 @@ from drills.recording import rundir
 from reports import cleaning, suites
 
 app = typer.Typer(no_args_is_help=True, help="Reports of recorded runs.")
+app.command()(metrics)
+app.command()(spans)
 
 
 @app.command()
