@@ -123,6 +123,11 @@ class Facts:
     judged_on: str
     stopped: str
     missing: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    """Of a run that was not judged: how far it came, in sentences."""
+    has_events: bool = True
+    """Whether there is an event log: without it nothing can be said about what did not happen."""
+    has_requests: bool = True
 
     @property
     def objectives(self) -> list[Measured]:

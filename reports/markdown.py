@@ -20,6 +20,7 @@ def render(facts: Facts) -> str:
     ]
     lines += _table(facts.objectives)
     lines += _warnings(facts)
+    lines += ["**What is known**", "", *(f"- {escape(said)}" for said in facts.known), ""] if facts.known else []
     lines += _reasons(facts)
     lines += _grounds(facts)
     trials = wording.count(len(facts.trials), "trial")

@@ -56,7 +56,7 @@ def build(
         except ValueError as error:
             raise UsageError(f"{name}/suite.json cannot be read: {error}") from error
     else:
-        paths = reports.build(rundir.find(home() / "runs", name).path)
+        paths = reports.build(rundir.find(home() / "runs", name, unfinished=True).path)
     for path in paths.values():
         OUT.print(str(path), soft_wrap=True)
     if pdf:

@@ -131,6 +131,7 @@ def _one(name: str, options: Options, as_json: bool, annotator: Annotator, telli
         with screen or nullcontext():
             engine.conduct(run_dir, drill, options, screen or Lines())
     except Exception as error:
+        _point_to_report(run_dir)
         told.drill(drill, run_dir, error)
         raise
     finally:
@@ -178,5 +179,11 @@ def show(run_dir: rundir.RunDir, as_json: bool) -> int:
             sys.stdout.flush()
     else:
         print_verdict(document)
-        ERR.print(f"report: {run_dir.path / 'report.html'}", soft_wrap=True)
+        _point_to_report(run_dir)
     return EXIT_CODES[str(document["outcome"])]
+
+
+def _point_to_report(run_dir: rundir.RunDir) -> None:
+    report = run_dir.path / "report.html"
+    if report.exists():
+        ERR.print(f"report: {report}", soft_wrap=True)
