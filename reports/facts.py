@@ -7,6 +7,7 @@ from typing import Any
 
 from drills.recording.record import Event
 from reports import cleaning, writes
+from reports.answers import Answers
 from reports.happenings import Clock, FaultUse, Mark, Sighting
 from reports.phases import Phase
 from reports.series import Requests
@@ -80,6 +81,7 @@ class Trial:
     journal: list[Activity]
     journal_status: str
     events: list[Event]
+    answers: Answers = field(default_factory=Answers)
 
     def measure(self, name: str) -> Measured | None:
         return next((m for m in self.measures if m.name == name), None)
@@ -122,6 +124,8 @@ class Facts:
     """The drill's own description of a service that recdr did not deploy; {} for one that it did."""
     judged_on: str
     stopped: str
+    prompt_s: float = 0.4
+    """An answer slower than this is slow, by the drill."""
     missing: list[str] = field(default_factory=list)
 
     @property

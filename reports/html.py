@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from reports import charts, cleaning, grounds, phases, series, wording
+from reports import charts, cleaning, findings, grounds, phases, series, wording
 from reports.charts import Drawing
 from reports.facts import Facts, Measured, Trial
 from reports.happenings import Mark
@@ -52,13 +52,14 @@ class Row:
 def render(facts: Facts) -> str:
     """The whole page."""
     scripts = {"bokeh": charts.library(), "page": _asset("report.js").strip()}
-    style = _asset("report.css").strip()
+    style = _asset("report.css").strip() + "\n" + _asset("findings.css").strip()
     page = _environment().get_template("report.html.j2")
     sentence = wording.sentence(facts)
     return (
         page.render(
             f=facts,
             sentence=sentence,
+            findings=findings.find(facts),
             reasons=[reason for reason in facts.reasons if reason not in sentence],
             tiles=_tiles(facts),
             sections=_sections(facts),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from reports import grounds, phases, wording
+from reports import findings, grounds, phases, wording
 from reports.facts import Facts, Measured
 
 ICONS = {"PASS": "✅", "FAIL": "❌", "UNKNOWN": "❔", "": ""}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
 _MOST_REASONS = 10
+_MOST_FINDINGS = 4
 
 
 def render(facts: Facts) -> str:
@@ -22,6 +23,7 @@ def render(facts: Facts) -> str:
     ]
     lines += _table(facts.objectives)
     lines += _warnings(facts)
+    lines += _findings(facts)
     if facts.reasons:
         lines += ["**Reasons**", "", *(f"- {escape(reason)}" for reason in facts.reasons[:_MOST_REASONS])]
         rest = len(facts.reasons) - _MOST_REASONS
@@ -49,6 +51,19 @@ def _table(objectives: list[Measured]) -> list[str]:
         )
         rows.append("| " + " | ".join(cells) + " |")
     return [*rows, ""]
+
+
+def _findings(facts: Facts) -> list[str]:
+    """The most important findings, each with what to do; the report has all."""
+    found = findings.find(facts)
+    if not found:
+        return []
+    lines = ["**Findings**", ""]
+    for finding in found[:_MOST_FINDINGS]:
+        said = f"- {finding.severity.value}: **{escape(finding.title)}**."
+        lines.append(" ".join([said, *map(escape, filter(None, (finding.text, finding.action)))]))
+    rest = len(found) - _MOST_FINDINGS
+    return [*lines, *([f"- and {rest} more, in the report"] if rest > 0 else []), ""]
 
 
 def _grounds(facts: Facts) -> list[str]:

@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
+from drills.measures import Settings
 from drills.recording import record
 from drills.recording.record import Event
-from reports import cleaning, happenings, phases, series, verdicts, writes
+from reports import answers, cleaning, happenings, phases, series, verdicts, writes
 from reports.facts import Activity, Facts, Trial
 from reports.series import Requests
 
@@ -38,14 +39,15 @@ def read(run_dir: Path) -> Facts:
     events = _events(run_dir / "events.jsonl", missing)
     requests = _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", missing) or _no_requests()
     found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
+    said = _parquet(run_dir / "requests.parquet", answers.read, "", []) if len(requests) else None
     drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
     about = cleaning.mapping(meta.get("drill"))
-    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests)))
-    said = verdict.get("drill")
+    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests), said))
+    name = verdict.get("drill")
     return Facts(
         run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
         title=cleaning.text(
-            about.get("title") or drill.get("title") or (said if isinstance(said, str) else "") or "Drill"
+            about.get("title") or drill.get("title") or (name if isinstance(name, str) else "") or "Drill"
         ),
         file=cleaning.text(about.get("file") or "drill.yaml"),
         drill_sha256=cleaning.text(about.get("sha256") or hashlib.sha256(drill_yaml.encode()).hexdigest()),
@@ -62,6 +64,7 @@ def read(run_dir: Path) -> Facts:
         service=_service(drill),
         judged_on="median" if verdict.get("judged_on") == "median" else "worst",
         stopped=_stopped(events),
+        prompt_s=_prompt_s(drill),
         missing=missing,
     )
 
@@ -148,6 +151,15 @@ def _service(drill: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _prompt_s(drill: dict[str, Any]) -> float:
+    """What the drill says of a prompt answer, else what recdr does."""
+    for extension in map(cleaning.mapping, cleaning.sequence(drill.get("extensions"))):
+        stated = cleaning.number(cleaning.mapping(extension.get("recovery")).get("prompt_s"))
+        if extension.get("name") == "recdr" and stated is not None and stated > 0:
+            return stated
+    return Settings().prompt_s
+
+
 def _data(events: list[Event], kind: str) -> dict[str, Any]:
     return next((event.data for event in events if event.kind == kind), {})
 
@@ -172,6 +184,7 @@ class _Record:
     requests: Requests
     found: writes.Found
     ever_sent: set[str]
+    said: pa.Table | None = None
 
 
 def _trials(run: _Record) -> list[Trial]:
@@ -212,6 +225,7 @@ def _trial(number: int, run: _Record, judged: dict[str, Any]) -> Trial:
         journal=_activities(journal),
         journal_status=cleaning.text(journal.get("status")),
         events=own,
+        answers=answers.of_trial(run.said, number, at),
     )
 
 
