@@ -10,6 +10,7 @@ from reports import cleaning, writes
 from reports.answers import Answers
 from reports.happenings import Clock, FaultUse, Mark, Sighting
 from reports.phases import Phase
+from reports.postmortem import Frame
 from reports.series import Requests
 
 
@@ -126,6 +127,7 @@ class Facts:
     stopped: str
     prompt_s: float = 0.4
     """An answer slower than this is slow, by the drill."""
+    postmortem: Frame = field(default_factory=Frame)
     missing: list[str] = field(default_factory=list)
 
     @property

@@ -20,7 +20,7 @@ import yaml
 from drills.measures import Settings
 from drills.recording import record
 from drills.recording.record import Event
-from reports import answers, cleaning, happenings, phases, series, verdicts, writes
+from reports import answers, cleaning, happenings, phases, postmortem, series, verdicts, writes
 from reports.facts import Activity, Facts, Trial
 from reports.series import Requests
 
@@ -65,6 +65,7 @@ def read(run_dir: Path) -> Facts:
         judged_on="median" if verdict.get("judged_on") == "median" else "worst",
         stopped=_stopped(events),
         prompt_s=_prompt_s(drill),
+        postmortem=postmortem.load(run_dir),
         missing=missing,
     )
 

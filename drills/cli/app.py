@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, report
+from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, postmortem, report
 from drills.cli.terminal import complain
 from drills.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, RecdrError
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 drill.app.command("diff")(diff.diff)
 app.add_typer(drill.app, name="drill")
 app.add_typer(baseline.app, name="baseline")
+report.app.command("postmortem")(postmortem.postmortem)
 app.add_typer(report.app, name="report")
 app.command("history")(history.show)
 app.command("up")(lab.up)

@@ -9,6 +9,7 @@ import typer
 
 import reports
 from drills.cli.arguments import complete_run
+from drills.cli.postmortem import complain_of
 from drills.cli.terminal import OUT
 from drills.errors import UsageError
 from drills.home import home
@@ -35,6 +36,8 @@ def build(
         except ValueError as error:
             raise UsageError(f"{name}/suite.json cannot be read: {error}") from error
     else:
-        paths = reports.build(rundir.find(home() / "runs", name).path)
+        run = rundir.find(home() / "runs", name).path
+        paths = reports.build(run)
+        complain_of(run)
     for path in paths.values():
         OUT.print(str(path), soft_wrap=True)

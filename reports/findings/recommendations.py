@@ -46,7 +46,7 @@ def worse(facts: Facts) -> Finding | None:
 def _fell(m: Measured) -> bool:
     """Whether the 95 % interval of the ratio to the baseline lies below 1 altogether."""
     ends = [cleaning.number(end) for end in cleaning.sequence(m.evidence.get("ratio_interval"))]
-    return certain(m) and len(ends) == 2 and ends[1] is not None and ends[1] < 1
+    return certain(m) and bool(m.baseline) and len(ends) == 2 and ends[1] is not None and ends[1] < 1
 
 
 def _against_baseline(m: Measured) -> str:
