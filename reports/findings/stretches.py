@@ -54,10 +54,11 @@ def verb_of(m: Measured, trial: Trial | None) -> str:
 
 def disturbed(trial: Trial, *, write: bool, prompt_s: float) -> list[Stretch]:
     """The stretches from the fault on, in time order; single failures, and a few slow answers, make none."""
-    mine = trial.requests.where((trial.requests.write == write) & trial.requests.sent)
-    due = (mine.due - trial.clock.zero) / NS
-    failed = mine.failed
-    slow = ~failed & (mine.done - mine.due > prompt_s * NS)
+    asked = trial.requests
+    mine = np.flatnonzero((asked.write == write) & asked.sent)
+    due = (asked.due[mine] - trial.clock.zero) / NS
+    failed = ~asked.ok[mine]
+    slow = ~failed & (asked.done[mine] - asked.due[mine] > prompt_s * NS)
     chosen = np.flatnonzero((failed | slow) & (due >= -_BEFORE_S))
     chosen = chosen[np.argsort(due[chosen], kind="stable")]
     if not len(chosen):

@@ -21,7 +21,7 @@ impact: |
   Nobody outside. <script>alert(1)</script>
   A second paragraph.
 contributing_factors:
-  - The timer was long: "very".
+  - 'The timer was long: "very".'
 went_well: Detection.
 actions:
   - what: Shorten the timer
@@ -90,13 +90,12 @@ def test_what_is_no_web_link_is_text(link: str) -> None:
         ("date: 2026-13-45", 1, "date", "2026-13-45"),
         ("impact: x\nimpact: y", 2, "impact", "written twice"),
         ("authors: {a: b}", 1, "authors", "a list is expected"),
+        ("went_well:\n- The timer: short", 2, "went_well[0]", "Put it in quotes."),
         ("impact: [", 1, None, "not valid YAML"),
         ("- a list", 1, None, "a post-mortem is a mapping"),
     ],
 )
-def test_a_mistake_is_named_with_its_line_and_key(
-    tmp_path: Path, text: str, line: int, key: str | None, said: str
-) -> None:
+def test_a_mistake_is_named_with_line_and_key(tmp_path: Path, text: str, line: int, key: str | None, said: str) -> None:
     with pytest.raises(SpecError) as raised:
         postmortem.read(write(tmp_path, text))
     assert (raised.value.line, raised.value.key) == (line, key)

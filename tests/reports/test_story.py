@@ -36,9 +36,8 @@ def test_a_missed_objective_comes_first_and_is_not_repeated() -> None:
 def test_an_outage_that_came_back_is_not_told_as_one() -> None:
     twice = GOOD | {"rto_write_s": outage(17.0, 3.0)}
     said = story.hurt(facts(trial(twice, asked=requests((0.0, 0.9), (16.2, 17.0)))))
-    assert said.endswith(
-        "writes failed from 0.0 to 0.9 s and from 16.2 to 17.0 s after the fault (healing began at 15.9 s)"
-    )
+    assert "writes failed from 0.0 to 0.9 s and from 16.2 to 17.0 s after the fault" in said
+    assert said.endswith("(healing began at 15.9 s)")
 
 
 def test_what_was_not_observed_is_said_to_be_not_known() -> None:
