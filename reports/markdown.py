@@ -61,7 +61,8 @@ def _findings(facts: Facts) -> list[str]:
     lines = ["**Findings**", ""]
     for finding in found[:_MOST_FINDINGS]:
         said = f"- {finding.severity.value}: **{escape(finding.title)}**."
-        lines.append(" ".join([said, *map(escape, filter(None, (finding.text, finding.action)))]))
+        action = f"What to do: {finding.action}" if finding.action else ""
+        lines.append(" ".join([said, *map(escape, filter(None, (finding.text, action)))]))
     rest = len(found) - _MOST_FINDINGS
     return [*lines, *([f"- and {rest} more, in the report"] if rest > 0 else []), ""]
 

@@ -77,8 +77,8 @@ def _why(facts: Facts, trial: Trial) -> str:
 def _remedy(replication: str) -> str:
     if replication == "async":
         return (
-            "replication: semisync acknowledges an event only once both regions have it, or one is provably alone; it "
-            "refuses writes for a moment instead. Run this drill with it before you switch."
+            "Try replication: semisync, which acknowledges an event only once both regions have it, or one is provably "
+            "alone, and refuses writes for a moment instead. Run this drill with it before you switch."
         )
     if replication in {"semisync", "sync"}:
         return (

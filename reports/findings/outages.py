@@ -203,7 +203,9 @@ def _explained(o: Outage, steps: list[tuple[str, float]]) -> tuple[str, str]:
     wanted = severity_of(o.m) in {Severity.MISSED, Severity.CLOSE}
     if found and not wanted and (o.m.value or 0.0) >= _WORTH_S:  # nothing has to be done about it, yet it can be asked
         parts.append(found.said)
-    return " ".join(part for part in parts if part), found.said if found and wanted else ""
+    return " ".join(
+        part for part in parts if part
+    ), f"Weigh it: {found.said[0].lower()}{found.said[1:]}" if found and wanted else ""
 
 
 def _path(o: Outage) -> list[tuple[str, float]]:

@@ -42,7 +42,7 @@ def test_what_async_replication_lost_is_explained_and_what_would_not_lose_it_nam
         "82 of 2,013 acknowledged events were lost | No region has them. 82 were acknowledged after"
     )
     assert "once another store is promoted, what it alone had is dropped" in found
-    assert "| replication: semisync" in found
+    assert "| Try replication: semisync" in found
 
 
 def test_without_a_promotion_nobody_is_said_to_have_dropped_anything() -> None:
