@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from drills import baseline, calibration, experiment, judging, open_runs
+from drills import baseline, calibration, experiment, hooks, judging, open_runs
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.healing import heal_open_faults
 from drills.home import home
 from drills.interruption import held, ignore_signals, interruptible
 from drills.keeper import keeping
+from drills.privacy import copying, vault
 from drills.recording import record, rundir
 from drills.recording.record import EventWriter, ReadBack
 from drills.recording.rundir import RunDir
@@ -90,7 +91,7 @@ def conduct(
     Whoever gives a ``system`` has just deployed or reset it, and brings it back to where it was afterwards; the faults
     of the drill are healed when this returns or raises, in any case.
     """
-    with open_runs.opened(run_dir):
+    with open_runs.opened(run_dir), vault.opened(run_dir.path):
         _conduct(run_dir, drill, options, observer, given=system, checked=checked)
 
 
@@ -98,7 +99,7 @@ def _conduct(
     run_dir: RunDir, drill: Drill, options: Options, observer: Observer, *, given: System | None, checked: bool
 ) -> None:
     run_dir.keep_room()
-    shutil.copyfile(drill.path, run_dir.drill)
+    run_dir.drill.write_text(copying.without_secrets(drill.path.read_text(encoding="utf-8-sig")), encoding="utf-8")
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []
     try:
@@ -178,6 +179,7 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
     run_dir.reserve.unlink(missing_ok=True)
     try:
         with held():  # what was read back is nowhere but here
+            hooks.collect(run_dir.logs / hooks.LOG)
             _keep_logs(run_dir)
             if run_dir.meta.exists():
                 _write_record(run_dir, rows)

@@ -18,6 +18,7 @@ from drills.load.readback import read_back
 from drills.processes import Frozen
 from drills.recording.record import Event, EventWriter, ReadBack
 from drills.recording.rundir import RunDir
+from drills.sampling import sampling
 from drills.spec import Drill
 from drills.targets.base import Target
 from drills.watch import Glance, Watch
@@ -80,7 +81,8 @@ def run_trial(trial: Trial) -> list[ReadBack]:
         clients.start()
         _wait_for_clients(clients)
         events.write("load.started", rates=clients.rates, users=trial.drill.load.users, load_rps=clients.load_rps)
-        with trial.keeper.prompt() if trial.keeper else contextlib.nullcontext():
+        prompt = trial.keeper.prompt() if trial.keeper else contextlib.nullcontext()
+        with sampling(trial.target, trial.run.events, trial.number), prompt:
             _follow(trial, watch, clients, trial.drill.settle_s + delay)
             _run_experiment(trial, watch, clients, events)
             _follow(trial, watch, clients, trial.drill.tail_s)

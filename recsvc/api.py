@@ -246,6 +246,8 @@ class Api:
             "degraded_reason": ",".join(reasons) or None,
             "store_ready": parts.watch.store_ready(),
             "store_role": view.role,
+            "store_offset": parts.watch.copied.offset,
+            "store_linked": parts.watch.copied.linked,
             "seeded": parts.watch.seeded,
             "replication": parts.watch.place.mode.value,
             "replicas": view.replicas,

@@ -35,11 +35,33 @@ class Place:
     mode: Replication
 
 
+@dataclass(frozen=True)
+class Copied:
+    """How far the store is in the stream of what was written, in bytes; a replica's stream is its master's.
+
+    ``offset`` is None where it is not known. ``linked``: whether a replica hears from its master; None for a master.
+    One that does not hear has what it had before: Valkey itself says nothing then.
+    """
+
+    offset: int | None = None
+    linked: bool | None = None
+
+    def saw(self, role: list[Any]) -> Copied:
+        """Fold in an answer to ROLE."""
+        if role[0] == b"master":
+            return Copied(role[1])
+        if role[0] != b"slave":
+            return Copied()
+        known = role[4] if role[4] >= 0 else self.offset if self.linked is not None else None
+        return Copied(known, role[3] == b"connected")
+
+
 class Watch:
     """The node's eyes. ``view`` is replaced, never changed, so that a decision sees one consistent state."""
 
     def __init__(self, place: Place, store: Link, heartbeat: Link, sentinels: Mapping[str, Link]) -> None:
         self.place, self.view, self.seeded = place, View(), False
+        self.copied = Copied()
         self._store, self._heartbeat, self._sentinels = store, heartbeat, sentinels
         self._ready_ns = 0
         self._reported: tuple[str | None, str] | None = None
@@ -75,12 +97,17 @@ class Watch:
 
     async def _look_at_store(self) -> None:
         asked_ns = time.monotonic_ns()
-        role, seeded = await self._store.ask(("ROLE",), ("EXISTS", SEEDED), timeout_s=ANSWER_S)
+        try:
+            role, seeded = await self._store.ask(("ROLE",), ("EXISTS", SEEDED), timeout_s=ANSWER_S)
+        except StoreUnavailable:
+            self.copied = Copied()  # it may have been started again, with nothing of what it had
+            raise
         if not isinstance(seeded, ReplyError):  # ROLE is answered even while loading, EXISTS is not
             self._ready_ns, self.seeded = asked_ns, bool(seeded)
         if isinstance(role, ReplyError):
             raise role
         name = role[0].decode()
+        self.copied = self.copied.saw(role)
         self.view = self.view.saw_role(name, len(role[2]) if name == "master" else 0, asked_ns)
         self._report()
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from drills.recording.record import Event
 from reports import cleaning, writes
-from reports.answers import Answers
 from reports.happenings import Clock, FaultUse, Mark, Sighting
 from reports.phases import Phase
 from reports.postmortem import Frame
@@ -82,7 +81,6 @@ class Trial:
     journal: list[Activity]
     journal_status: str
     events: list[Event]
-    answers: Answers = field(default_factory=Answers)
 
     def measure(self, name: str) -> Measured | None:
         return next((m for m in self.measures if m.name == name), None)

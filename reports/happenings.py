@@ -117,6 +117,19 @@ def clock(events: list[Event], requests: Requests) -> Clock:
     )
 
 
+def spans(at: Clock) -> list[tuple[str, int, int]]:
+    """The trial's phases in words, each from when until when (ns); one that took no time is left out."""
+    if at.injected is None:
+        return [("throughout", at.start, at.end)]
+    healed = at.end if at.healed is None else at.healed
+    phases = [
+        ("before the fault", at.start, at.injected),
+        ("during the fault", at.injected, healed),
+        ("after healing", healed, at.end),
+    ]
+    return [(name, a, b) for name, a, b in phases if b > a]
+
+
 def first(events: list[Event], kind: str) -> int | None:
     return min((event.t for event in events if event.kind == kind), default=None)
 

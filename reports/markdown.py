@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
-from reports import findings, grounds, phases, wording
+from reports import findings, grounds, phases, plain, wording
 from reports.facts import Facts, Measured
+from reports.plain import escape as escape  # noqa: PLC0414 - suites and others call it by this module's name
 
 ICONS = {"PASS": "✅", "FAIL": "❌", "UNKNOWN": "❔", "": ""}
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$@-])")
 _MOST_REASONS = 10
 _MOST_FINDINGS = 4
 
@@ -24,15 +22,25 @@ def render(facts: Facts) -> str:
     lines += _table(facts.objectives)
     lines += _warnings(facts)
     lines += _findings(facts)
-    if facts.reasons:
-        lines += ["**Reasons**", "", *(f"- {escape(reason)}" for reason in facts.reasons[:_MOST_REASONS])]
-        rest = len(facts.reasons) - _MOST_REASONS
-        lines += [f"- and {rest} more, in the report"] if rest > 0 else []
-        lines.append("")
+    lines += _reasons(facts)
     lines += _grounds(facts)
     trials = wording.count(len(facts.trials), "trial")
-    lines.append(f"{trials} · run {escape(facts.run)} · the full report is `report.html` in the run's directory.")
-    return "\n".join(lines) + "\n"
+    lines.append(f"{trials} · run {plain.code(facts.run)} · the full report is `report.html` in the run's directory.")
+    return plain.fit(lines)
+
+
+def marked(outcome: str) -> str:
+    """The outcome with its mark, in one piece where a table is narrow."""
+    return f"{ICONS.get(outcome, '')}\u00a0{outcome}".strip()
+
+
+def _reasons(facts: Facts) -> list[str]:
+    """What the sentence at the top does not say already."""
+    more = [reason for reason in facts.reasons if reason.rstrip(".") not in wording.sentence(facts)]
+    if not more:
+        return []
+    rest = [f"- and {len(more) - _MOST_REASONS} more, in the report"] if len(more) > _MOST_REASONS else []
+    return ["**Reasons**", "", *(f"- {escape(reason)}" for reason in more[:_MOST_REASONS]), *rest, ""]
 
 
 def _table(objectives: list[Measured]) -> list[str]:
@@ -42,8 +50,8 @@ def _table(objectives: list[Measured]) -> list[str]:
     for m in objectives:
         precise = wording.precision(m)
         cells = (
-            f"{ICONS[m.outcome]} {m.outcome}",
-            f"{escape(wording.label(m.name))} ({escape(m.name)})",
+            marked(m.outcome),
+            f"{escape(wording.label(m.name))} {plain.code(m.name)}",
             escape(wording.measured(m) + (f" ({precise})" if precise else "")),
             escape(wording.objective(m)),
             escape(wording.margin(m)),
@@ -74,8 +82,8 @@ def _grounds(facts: Facts) -> list[str]:
     shown = next(((i, said[i]) for i in [*slower, *range(len(said))] if said[i]), None)
     lines = []
     if shown is not None:
-        where = f" ({wording.trial_name(facts.trials[shown[0]])})" if len(facts.trials) > 1 else ""
-        lines.append(f"**Measured against modelled**{escape(where)}: {escape(shown[1])}")
+        where = f" ({escape(wording.trial_name(facts.trials[shown[0]]))})" if len(facts.trials) > 1 else ""
+        lines.append(f"**Measured against modelled**{where}: {escape(shown[1])}")
     lines.append(f"**Measuring error**: {escape(grounds.calibrated(facts))}")
     if gaps := grounds.absent(facts):
         lines.append(f"**Absent, not zero**: {escape('; '.join(what for what, _ in gaps))}.")
@@ -93,9 +101,3 @@ def _warnings(facts: Facts) -> list[str]:
     if facts.simulated:
         said.append(f"SIMULATED: {', '.join(use.fault for use in facts.simulated)}: see the report.")
     return [line for warning in said for line in (f"> ⚠️ {escape(warning)}", "")]
-
-
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is: no link, image, mention, table cell or HTML comes out of it."""
-    html = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", html)

@@ -20,7 +20,7 @@ import yaml
 from drills.measures import Settings
 from drills.recording import record
 from drills.recording.record import Event
-from reports import answers, cleaning, happenings, phases, postmortem, series, verdicts, writes
+from reports import cleaning, happenings, phases, postmortem, series, verdicts, writes
 from reports.facts import Activity, Facts, Trial
 from reports.series import Requests
 
@@ -39,10 +39,9 @@ def read(run_dir: Path) -> Facts:
     events = _events(run_dir / "events.jsonl", missing)
     requests = _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", missing) or _no_requests()
     found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
-    said = _parquet(run_dir / "requests.parquet", answers.read, "", []) if len(requests) else None
     drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
     about = cleaning.mapping(meta.get("drill"))
-    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests), said))
+    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests)))
     name = verdict.get("drill")
     return Facts(
         run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
@@ -105,7 +104,7 @@ def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[st
 def _no_requests() -> Requests:
     ints, flags, floats = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.float64)
     ids = pa.chunked_array([], type=pa.string())
-    return Requests(ints, ints, ints, flags, flags, flags, flags, ints, floats, floats, ids, ())
+    return Requests(ints, ints, ints, flags, flags, flags, flags, ints, floats, floats, ids, (), ints, flags, ())
 
 
 def _events(path: Path, missing: list[str]) -> list[Event]:
@@ -185,7 +184,6 @@ class _Record:
     requests: Requests
     found: writes.Found
     ever_sent: set[str]
-    said: pa.Table | None = None
 
 
 def _trials(run: _Record) -> list[Trial]:
@@ -226,7 +224,6 @@ def _trial(number: int, run: _Record, judged: dict[str, Any]) -> Trial:
         journal=_activities(journal),
         journal_status=cleaning.text(journal.get("status")),
         events=own,
-        answers=answers.of_trial(run.said, number, at),
     )
 
 

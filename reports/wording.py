@@ -164,7 +164,7 @@ def median_interval(m: Measured) -> str:
     return said if over.confidence is None else f"{said} ({100 * over.confidence:.1f}\u00a0%)"
 
 
-def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
+def bounds(m: Measured) -> list[tuple[str, float, float, str]]:
     """Each bound as (direction ``max`` or ``min``, limit in the measure's unit, limit as written, kind)."""
     out = []
     for key, raw in m.objective.items():
@@ -179,16 +179,21 @@ def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
     return out
 
 
+def limits(m: Measured) -> list[tuple[str, float]]:
+    """Each bound as ``max`` or ``min`` and its limit in the measure's unit; one without its baseline is left out."""
+    return [(direction, limit) for direction, limit, _, _ in bounds(m) if math.isfinite(limit)]
+
+
 def objective(m: Measured) -> str:
     """The bound in words, with the phase it holds for and what a ratio comes to."""
-    ratio = next((limit for _, limit, _, kind in _bounds(m) if kind == "ratio" and m.baseline is not None), None)
+    ratio = next((limit for _, limit, _, kind in bounds(m) if kind == "ratio" and m.baseline is not None), None)
     return bound(m) if ratio is None else f"{bound(m)} (= {figure(ratio, m.unit)})"
 
 
 def bound(m: Measured) -> str:
     """The bound in words that stay the same from run to run."""
     parts = []
-    for direction, limit, written, kind in _bounds(m):
+    for direction, limit, written, kind in bounds(m):
         words = "at most" if direction == "max" else "at least"
         parts.append(f"{words} {written:g} × baseline" if kind == "ratio" else f"{words} {figure(limit, m.unit)}")
     phase = m.objective.get("phase")
@@ -197,19 +202,26 @@ def bound(m: Measured) -> str:
     return ", ".join(parts)
 
 
+def room(m: Measured) -> float | None:
+    """The way to the tightest bound in the measure's unit, negative beyond it; None where either is unknown."""
+    if m.value is None or (m.possible is not None and m.outcome == "UNKNOWN"):
+        return None
+    left = [limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in bounds(m)]
+    if not left or any(math.isnan(one) for one in left):  # no baseline to hold it against
+        return None
+    return min(left)
+
+
 def margin(m: Measured) -> str:
     """How far the value is from its tightest bound; empty where either is unknown."""
-    if m.value is None or (m.possible is not None and m.outcome == "UNKNOWN"):
+    tightest = room(m)
+    if tightest is None or m.value is None:
         return ""
-    room = [limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in _bounds(m)]
-    if not room or room != [r for r in room if r == r]:  # noqa: PLR0124 - a NaN limit: no baseline to hold it against
-        return ""
-    tightest = min(room)
     if tightest == 0:
         return "at the bound"
     if tightest > 0:
         return f"{figure(tightest, m.unit, m.resolution)} to spare"
-    missed_above = any(limit < m.value for direction, limit, _, _ in _bounds(m) if direction == "max")
+    missed_above = any(limit < m.value for direction, limit, _, _ in bounds(m) if direction == "max")
     more = " or more" if m.censored else ""
     return f"{figure(-tightest, m.unit, m.resolution)}{more} {'over' if missed_above else 'short'}"
 
@@ -223,6 +235,11 @@ def sentence(facts: Facts) -> str:
 
 def seconds(value: float | None) -> str:
     return "" if value is None else "0.00 s" if abs(value) < 0.005 else f"{value:+.2f} s"
+
+
+def signed(seconds: float) -> str:
+    """Whole seconds with their sign, as a typographer sets it."""
+    return f"{seconds:+.0f}".replace("-", "−") if round(seconds) else "0"
 
 
 def moment(started_at: object) -> str:

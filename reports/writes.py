@@ -60,9 +60,10 @@ def read(path: Path) -> Found:
     """Read ``readback.parquet``. Raises OSError or pyarrow.ArrowException where it is missing or damaged."""
     found: Found = {}
     table = pq.read_table(path, columns=["trial", "region", "id", "count"])
+    named = {region: cleaning.text(region) for region in table["region"].unique().to_pylist()}
     for trial, region, event, count in zip(*(column.to_pylist() for column in table.columns), strict=True):
         if trial is not None and region is not None and event is not None:
-            found.setdefault(trial, {}).setdefault(cleaning.text(region), {})[event] = count or 0
+            found.setdefault(trial, {}).setdefault(named[region], {})[event] = count or 0
     return found
 
 

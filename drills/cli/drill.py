@@ -11,16 +11,18 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from drills import judging, open_runs, spec, suite, undo
+from drills.cli.annotations import AnnotationsFor, annotating
 from drills.cli.arguments import AsJson, DrillName, RunName, Tags, complete_drill
 from drills.cli.faults import faults
 from drills.cli.plan import plan
 from drills.cli.run import finish, run
-from drills.cli.terminal import OUT
+from drills.cli.terminal import OUT, warn_of_secrets
 from drills.errors import EXIT_UNKNOWN, UsageError
 from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.home import home
 from drills.naming import shown
+from drills.privacy import vault
 from drills.recording import rundir
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
@@ -69,6 +71,7 @@ def validate(
         drill = spec.load(spec.find(name))
         check_abilities(drill)
         check_hooks(drill)
+        warn_of_secrets(drill)
         OUT.print(
             f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)",
             soft_wrap=True,
@@ -81,11 +84,13 @@ app.command()(faults)
 
 
 @app.command()
-def judge(name: RunName = None, as_json: AsJson = False) -> None:
+def judge(name: RunName = None, as_json: AsJson = False, annotations: AnnotationsFor = None) -> None:
     """Judge a recorded run again, from its directory alone, and rebuild its report."""
-    found = rundir.find(home() / "runs", name)
-    judging.judge_run(found)
-    finish(found, as_json)
+    with annotating(annotations) as annotator:
+        found = rundir.find(home() / "runs", name)
+        judging.judge_run(found)
+        annotator.run(found)
+        finish(found, as_json)
 
 
 @app.command()
@@ -98,7 +103,12 @@ def heal(name: RunName = None) -> None:
     if others:
         left_over = ", ".join(str(other.path) for other in others)
         OUT.print(f"Healing the latest; name the others to heal them: {left_over}", soft_wrap=True)
+    if run:
+        vault.unlock(run.path)
     service = _service_of(run) if run else None
+    if run and service and not service.whole and not undo.unhealed(run.path):
+        OUT.print(f"{run.id} ended with everything healed: nothing is left to heal.", soft_wrap=True)
+        return
     if run and service:
         _heal_service(run, service)
         return

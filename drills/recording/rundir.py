@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from drills.errors import HostError, UsageError
+from drills.privacy import redacted
 from drills.recording.tables import SCHEMA_VERSION
 
 _PACKAGES = (
@@ -171,7 +172,7 @@ def write_meta(run: RunDir, facts: Mapping[str, Any]) -> None:
         "versions": versions(),
         "host": host_facts(),
     }
-    write_json(run.meta, {**known, **facts})
+    write_json(run.meta, redacted({**known, **facts}))
 
 
 def read_meta(run: RunDir) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import bokeh
 from bokeh.document import Document
+from bokeh.models.renderers import GlyphRenderer
 
 
 @cache
@@ -28,11 +29,19 @@ def document_of(plots: list[Any]) -> tuple[str, list[str]]:
     """The document as JSON that can stand in a script element, and its roots' ids in order."""
     document = Document()
     for plot in plots:
+        _slim(plot)
         document.add_root(plot)
     plain = document.to_json(deferred=False)
     ids: dict[str, str] = {}
     renumbered = _renumber(plain, ids)
     return embeddable(renumbered), [ids[plot.id] for plot in plots]
+
+
+def _slim(plot: Any) -> None:
+    """Leave out how glyphs look when others are selected, or muted: nothing here is, and it is half of the document."""
+    for renderer in plot.renderers:
+        if isinstance(renderer, GlyphRenderer):
+            renderer.nonselection_glyph = renderer.muted_glyph = None
 
 
 def _renumber(value: Any, ids: dict[str, str]) -> Any:

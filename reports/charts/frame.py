@@ -11,6 +11,7 @@ from bokeh.models.annotations import BoxAnnotation, Span
 from bokeh.plotting import figure
 from markupsafe import escape
 
+from reports import happenings
 from reports.facts import Trial
 from reports.series import Bins
 
@@ -105,16 +106,7 @@ class Frame:
 
 
 def spans(trial: Trial) -> list[tuple[str, int, int]]:
-    at = trial.clock
-    if at.injected is None:
-        return [("throughout", at.start, at.end)]
-    healed = at.end if at.healed is None else at.healed
-    spans = [
-        ("before the fault", at.start, at.injected),
-        ("during it", at.injected, healed),
-        ("after healing", healed, at.end),
-    ]
-    return [(name, a, b) for name, a, b in spans if b > a]
+    return happenings.spans(trial.clock)
 
 
 def region_colour(code: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reports import cleaning, grounds, wording
+from collections import Counter
+
+from reports import cleaning, grounds, quality, wording
 from reports.facts import Facts, Measured, Trial
 from reports.findings.finding import (
     Figure,
@@ -18,15 +20,16 @@ from reports.findings.finding import (
 
 _LEAST_ANSWERS = 30
 _LEAST_DEGRADED = 0.01
+_LEAST_OF_A_VERSION = 3
 _APART = 0.02
 """Overlaps that differ by less are told apart by nobody; the interval of a mean over 200 users is about as wide."""
 
 
 def worse(facts: Facts) -> Finding | None:
     """Recall or list overlap that missed its objective, or recall certainly below the baseline's."""
-    quality = [m for m in facts.measures if m.base.startswith(("recall_at_", "overlap_at_"))]
-    missed = [m for m in quality if m.outcome == "FAIL"]
-    fell = [m for m in quality if not missed and m.name == m.base and m.base.startswith("recall_at_") and _fell(m)]
+    found = [m for m in facts.measures if m.base.startswith(("recall_at_", "overlap_at_"))]
+    missed = [m for m in found if m.outcome == "FAIL"]
+    fell = [m for m in found if not missed and m.name == m.base and m.base.startswith("recall_at_") and _fell(m)]
     m = next(iter([*missed, *fell]), None)
     trial = judged_in(facts, m) if m else None
     if m is None or trial is None:
@@ -98,14 +101,9 @@ def _spread(m: Measured) -> float:
 
 def _enough(trial: Trial, m: Measured) -> bool:
     """Whether each region that is compared gave enough lists in that phase: a few say nothing."""
-    asked, at = trial.requests, trial.clock
-    begun = at.start if at.injected is None else at.injected
-    healed = at.end if at.healed is None else at.healed
-    spans = {"before": (at.start, begun), "during": (begun, healed), "after": (healed, at.end)}
-    since, until = spans.get(m.name.partition("@")[2], (at.start, at.end))
-    mine = asked.quality & asked.ok & (asked.due >= since) & (asked.due < until)
-    counts = {name: int((mine & (asked.region == code)).sum()) for code, name in enumerate(asked.regions)}
-    return all(counts.get(region, 0) >= _LEAST_ANSWERS for region in grounds.figures(m.evidence.get("by_region")))
+    phase = wording.PHASES.get(m.name.partition("@")[2], "")
+    asked = {part.region: part.asked for part in quality.parts(trial, {}) if part.phase == phase}
+    return all(asked.get(region, 0) >= _LEAST_ANSWERS for region in grounds.figures(m.evidence.get("by_region")))
 
 
 def _usual(m: Measured) -> float:
@@ -124,15 +122,18 @@ def _planned(trial: Trial) -> bool:
 
 
 def versions_seen(facts: Facts) -> Finding | None:
-    """Two model versions among the answers of one trial, where no drill asked for it and no list shows it."""
+    """Several model versions among the answers while the fault was in force, where no drill asked for it."""
     for trial in facts.trials:
-        seen = trial.answers.versions
-        if len(seen) < 2 or _planned(trial):
+        seen: Counter[str] = Counter()
+        for part in _under_the_fault(trial):
+            seen.update(part.models)
+        counted = {version: count for version, count in seen.most_common() if count >= _LEAST_OF_A_VERSION}
+        if len(counted) < 2 or _planned(trial):
             continue
-        told = listed([f"{version} ({count:,} answers)" for version, count in seen.items()])
+        told = listed([f"{version} ({count:,} answers)" for version, count in counted.items()])
         return Finding(
             Severity.KNOW,
-            f"{len(seen)} model versions answered at the same time{part_of(facts, trial)}",
+            f"{len(counted)} model versions answered at the same time{part_of(facts, trial)}",
             f"Answers came from {told}: which of them a user got depended on the node that was asked.",
             (Figure("Model versions", f"trial-{trial.number}"),),
             "If no rollout was under way, bring all nodes to one release.",
@@ -140,12 +141,21 @@ def versions_seen(facts: Facts) -> Finding | None:
     return None
 
 
+def _under_the_fault(trial: Trial) -> list[quality.Part]:
+    return [part for part in quality.parts(trial, {}) if part.phase == wording.PHASES["during"]]
+
+
 def degraded(facts: Facts) -> Finding | None:
     """The share of answers that said they were degraded while the fault was in force, and what that cost."""
-    trial = max(facts.trials, key=lambda t: t.answers.degraded_share, default=None)
-    if trial is None or trial.answers.degraded_share < _LEAST_DEGRADED:
+    counts = {
+        trial.number: (sum(p.degraded for p in parts), sum(p.answers for p in parts))
+        for trial in facts.trials
+        if (parts := _under_the_fault(trial))
+    }
+    trial = max((t for t in facts.trials if t.number in counts), key=lambda t: _share(counts[t.number]), default=None)
+    if trial is None or _share(counts[trial.number]) < _LEAST_DEGRADED:
         return None
-    counts = trial.answers
+    some, of = counts[trial.number]
     m = next((m for m in trial.measures if m.base.startswith("recall_at_") and m.name.endswith("@during")), None)
     cost = ""
     if m is not None and certain(m) and m.baseline and m.value is not None:
@@ -155,11 +165,14 @@ def degraded(facts: Facts) -> Finding | None:
         )
     return Finding(
         Severity.KNOW,
-        f"{_how_many(counts.degraded_share)} answers said they were degraded while the fault was in force"
-        f"{part_of(facts, trial)}",
-        f"{counts.degraded:,} of {counts.said:,}. {_means(trial)} {cost}".strip(),
+        f"{_how_many(some / of)} answers said they were degraded while the fault was in force{part_of(facts, trial)}",
+        f"{some:,} of {of:,}. {_means(trial)} {cost}".strip(),
         (Figure("By phase", f"trial-{trial.number}"),),
     )
+
+
+def _share(count: tuple[int, int]) -> float:
+    return count[0] / count[1] if count[1] else 0.0
 
 
 def _how_many(share: float) -> str:

@@ -116,6 +116,7 @@ def write(
 
 def _events(run_dir: Path, trial: int, start: int, length_s: float, simulated: bool) -> None:
     log = EventWriter(run_dir / "events.jsonl", trial)
+    _samples(log, start, length_s)
 
     def at(seconds: float, kind: str, **data: Any) -> None:
         log.write(kind, t=start + int(seconds * NS), **data)
@@ -200,6 +201,31 @@ def _events(run_dir: Path, trial: int, start: int, length_s: float, simulated: b
     log.close()
 
 
+def _samples(log: EventWriter, start: int, length_s: float) -> None:
+    """Nodes and stores twice a second: the primary says nothing while it is lost, one GPU of the standby degrades."""
+    for i in range(int(2 * (length_s - 1))):
+        after = i / 2 + 0.25 - FAULT_S
+        lost, back = 0 <= after < HEAL_S - FAULT_S, after > HEAL_S - FAULT_S + 2
+        primary = None if lost else {"accelerator": "cuda", "state": "ok"}
+        second = "degraded" if 2 < after < 6 else "recovering" if 6 <= after < 9 else "ok"
+        nodes = {
+            "primary/node-1": primary,
+            "primary/node-2": primary,
+            "standby/node-1": {"accelerator": "cuda", "state": "ok"},
+            "standby/node-2": {"accelerator": "cuda", "state": second},
+        }
+        written = 100_000 + 14_000 * i
+        behind = 1_000 + (20_000 if -2 < after < -1 else 0)
+        roles = ("master", "slave") if after < 0 else ("slave", "master")
+        stores: dict[str, Any] = {
+            "primary": {"role": roles[0], "offset": written, "linked": None if after < 0 else back},
+            "standby": {"role": roles[1], "offset": written - behind, "linked": True if after < 0 else None},
+        }
+        if lost or not (back or after < 0):
+            stores["primary"] = None
+        log.write("nodes.seen", t=start + int((i / 2 + 0.25) * NS), nodes=nodes, stores=stores)
+
+
 def _requests(  # noqa: PLR0917
     out: RequestWriter,
     rng: random.Random,
@@ -260,8 +286,10 @@ def _request(  # noqa: PLR0917
         error=error,
         region=region if answered else None,
         node=f"{region}/node-{1 + rng.randrange(2)}" if answered else None,
-        model_version="3f9a1c22b7de" if answered else None,
-        degraded=False if answered else None,
+        model_version=("3f9a1c22b7de" if region == "primary" or due_s % 1 < 0.9 else "0ld1c22b7de1")
+        if answered
+        else None,
+        degraded=region == "standby" and 2 < after < 6 and due_s % 1 < 0.5 if answered else None,
     )
 
 

@@ -82,6 +82,9 @@ def requests(*disturbed: tuple[float, float], write: bool = True, slow_s: float 
         expected=np.full(len(due), np.nan),
         ids=pa.chunked_array([pa.nulls(len(due), pa.string())]),
         regions=("primary",),
+        model=everywhere - 1,
+        degraded=no,
+        models=(),
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reports import findings
-from reports.answers import Answers
 from reports.facts import Facts
 from reports.findings import Finding, Severity, doubts, losses, recommendations, shares, well
 from reports.findings.finding import room
+from reports.series import Requests
 from reports.verdicts import measures as read_measures
 from tests.reports.literal import DEPLOYED, event, facts, fault, measure, outage, replace, requests, trial
 
@@ -100,13 +101,31 @@ def test_recall_within_its_doubt_is_not_called_worse(changes: dict[str, Any]) ->
     assert recommendations.worse(run({"recall_at_20": RECALL | {"objective": None, "outcome": None} | changes})) is None
 
 
-def lists(by_region: dict[str, float], by_model: dict[str, float], usual: float = 1.0) -> Facts:
-    """Lists of one phase, 100 answers a region."""
-    evidence = {"by_region": by_region, "by_model": by_model, "in_the_baseline": {"primary~standby": usual}}
+def answered(models: tuple[str, ...] = ("a",), *, degraded: float = 0.0, every: int = 2) -> Requests:
+    """Quality probes answered by two regions in turn; each region has a model of its own where there are two.
+
+    ``degraded``: the share of answers that said so. ``every``: each so manieth answer came from the standby.
+    """
     asked = requests(write=False)
-    half = replace(asked, quality=asked.sent, regions=("primary", "standby"), region=asked.trial * 0)
-    half.region[1::2] = 1
-    return run({"overlap_at_20@during": measure(0.9, "ratio", evidence=evidence)}, asked=half)
+    index = np.arange(len(asked))
+    standby = index % every == every - 1
+    return replace(
+        asked,
+        quality=asked.sent,
+        hits=np.ones(len(asked)),
+        expected=np.ones(len(asked)),
+        regions=("primary", "standby"),
+        region=standby.astype(np.int64),
+        models=models,
+        model=np.minimum(standby.astype(np.int64), len(models) - 1),
+        degraded=index % 100 < 100 * degraded,
+    )
+
+
+def lists(by_region: dict[str, float], by_model: dict[str, float], usual: float = 1.0, every: int = 2) -> Facts:
+    """Lists of one phase by region and model, and how alike the regions' are usually."""
+    evidence = {"by_region": by_region, "by_model": by_model, "in_the_baseline": {"primary~standby": usual}}
+    return run({"overlap_at_20@during": measure(0.9, "ratio", evidence=evidence)}, asked=answered(every=every))
 
 
 APART = {"primary": 1.0, "standby": 0.856}
@@ -126,29 +145,26 @@ def test_lists_that_differ_no_more_than_usual_are_no_finding() -> None:
 
 
 def test_a_handful_of_answers_from_a_region_says_nothing_of_it() -> None:
-    few = lists(APART, {"a": 0.9})
-    few.trials[0].requests.quality[:] = False
-    assert recommendations.regions_differ(few) is None
+    assert recommendations.regions_differ(lists(APART, {"a": 0.9})) is not None
+    assert recommendations.regions_differ(lists(APART, {"a": 0.9}, every=100)) is None
 
 
 def test_degraded_answers_are_counted_with_what_they_cost() -> None:
     m = {"recall_at_20@during": measure(0.31, "ratio", baseline=0.33)}
-    own = replace(trial(m), answers=Answers(said=200, degraded=100))
-    found = told(recommendations.degraded(facts(own)))
-    assert found.startswith(
-        "50 % of the answers said they were degraded | 100 of 200." if False else "50 % of the answers"
-    )
+    found = told(recommendations.degraded(run(m, asked=answered(degraded=0.5))))
+    assert found.startswith("50 % of the answers said they were degraded")
+    assert "400 of 800." in found
     assert "0.310, 0.330 in the baseline" in found
-    assert recommendations.degraded(facts(replace(own, answers=Answers(said=2000, degraded=1)))) is None
-    assert recommendations.degraded(facts(trial())) is None
+    assert recommendations.degraded(run(m, asked=answered(degraded=0.0))) is None
+    assert recommendations.degraded(run(m, asked=answered(degraded=0.5), events=[])) is None
 
 
 def test_two_model_versions_at_once_are_told_unless_the_drill_rolled_one_out() -> None:
-    two = Answers(versions={"new": 90, "old": 10})
-    assert "2 model versions" in told(recommendations.versions_seen(facts(replace(trial(), answers=two))))
-    planned = trial(events=fault(fault="model_stale", arguments={"region": "standby"}))
-    assert recommendations.versions_seen(facts(replace(planned, answers=two))) is None
-    assert recommendations.versions_seen(facts(replace(trial(), answers=Answers(versions={"new": 90})))) is None
+    two = answered(("new", "old"))
+    assert "2 model versions" in told(recommendations.versions_seen(run({}, asked=two)))
+    planned = fault(fault="model_stale", arguments={"region": "standby"})
+    assert recommendations.versions_seen(run({}, asked=two, events=planned)) is None
+    assert recommendations.versions_seen(run({}, asked=answered(("new",)))) is None
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ def requests(rows: list[dict[str, Any]]) -> Requests:
         expected=column("expected", np.nan, np.float64),
         ids=pa.chunked_array([pa.array([row.get("id") for row in rows], type=pa.string())]),
         regions=("primary", "standby"),
+        model=column("model", 0, np.int64),
+        degraded=column("degraded", False, np.bool_),
+        models=("m-1", "m-2"),
     )
 
 

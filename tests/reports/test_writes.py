@@ -18,7 +18,7 @@ def sent(*events: tuple[str, bool]) -> Requests:
     ok = np.array([acked for _, acked in events], dtype=np.bool_)
     yes, no = np.ones(n, np.bool_), np.zeros(n, np.bool_)
     ids = pa.chunked_array([pa.array([event for event, _ in events])])
-    return Requests(zeros, zeros, zeros, ok, yes, yes, no, zeros, nan, nan, ids, ("primary", "standby"))
+    return Requests(zeros, zeros, zeros, ok, yes, yes, no, zeros, nan, nan, ids, ("primary", "standby"), zeros, no, ())
 
 
 BOTH = {"primary", "standby"}
