@@ -19,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
+from drills.measures import Settings
 from drills.recording import merging, record
 from drills.recording.record import Event
-from reports import cleaning, happenings, phases, series, unfinished, verdicts, wording, writes
+from reports import cleaning, happenings, phases, postmortem, series, unfinished, verdicts, wording, writes
 from reports.facts import Activity, Facts, Trial
 from reports.series import Requests
 
@@ -44,11 +45,11 @@ def read(run_dir: Path) -> Facts:
     about = cleaning.mapping(meta.get("drill"))
     drill_yaml, drill = _drill(run_dir / "drill.yaml", about.get("sha256"), missing)
     trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests), missing))
-    said = verdict.get("drill")
+    name = verdict.get("drill")
     return Facts(
         run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
         title=cleaning.text(
-            about.get("title") or drill.get("title") or (said if isinstance(said, str) else "") or "Drill"
+            about.get("title") or drill.get("title") or (name if isinstance(name, str) else "") or "Drill"
         ),
         file=cleaning.text(about.get("file") or "drill.yaml"),
         drill_sha256=cleaning.text(about.get("sha256") or hashlib.sha256(drill_yaml.encode()).hexdigest()),
@@ -65,6 +66,8 @@ def read(run_dir: Path) -> Facts:
         service=_service(drill),
         judged_on="median" if verdict.get("judged_on") == "median" else "worst",
         stopped=_stopped(events),
+        prompt_s=_prompt_s(drill),
+        postmortem=postmortem.load(run_dir),
         missing=missing,
         known=[] if verdict else unfinished.known(run_dir, events, requests, meta),
         has_events=(run_dir / "events.jsonl").is_file(),
@@ -184,6 +187,15 @@ def _service(drill: dict[str, Any]) -> dict[str, Any]:
         if extension.get("name") == "recdr" and extension.get("target") == "external":
             return cleaning.mapping(cleaning.tree(extension.get("service"))) or {"name": "not described"}
     return {}
+
+
+def _prompt_s(drill: dict[str, Any]) -> float:
+    """What the drill says of a prompt answer, else what recdr does."""
+    for extension in map(cleaning.mapping, cleaning.sequence(drill.get("extensions"))):
+        stated = cleaning.number(cleaning.mapping(extension.get("recovery")).get("prompt_s"))
+        if extension.get("name") == "recdr" and stated is not None and stated > 0:
+            return stated
+    return Settings().prompt_s
 
 
 def _data(events: list[Event], kind: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from drills import printing
 from drills.cli.arguments import complete_run
 from drills.cli.diff import RUN_HELP, Anyway, compared
 from drills.cli.metrics import metrics
+from drills.cli.postmortem import complain_of
 from drills.cli.spans import spans
 from drills.cli.terminal import OUT
 from drills.errors import UsageError
@@ -56,7 +57,9 @@ def build(
         except ValueError as error:
             raise UsageError(f"{name}/suite.json cannot be read: {error}") from error
     else:
-        paths = reports.build(rundir.find(home() / "runs", name, unfinished=True).path)
+        run = rundir.find(home() / "runs", name, unfinished=True).path
+        paths = reports.build(run)
+        complain_of(run)
     for path in paths.values():
         OUT.print(str(path), soft_wrap=True)
     if pdf:
