@@ -77,7 +77,7 @@ def test_charts_are_drawn_and_none_is_cut(printed: Any, home: Path, visit: Any) 
         "(all) => all.map((one) => [one.getBoundingClientRect().right, one.getBoundingClientRect().height, "
         "getComputedStyle(one).breakInside])"
     )
-    assert len(sizes) == 10
+    assert len(sizes) >= 2 * 5
     assert all(right <= 690 and height < 900 and kept == "avoid" for right, height, kept in sizes)
     wide = page.locator("table").evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().right)")
     assert max(wide) <= 690, "no table is cut off at the margin"
