@@ -7,12 +7,13 @@ import errno
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import reports
 from drills import baseline, calibration, experiment, hooks, judging, open_runs
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.healing import heal_open_faults
@@ -133,9 +134,17 @@ def _conduct(
             raise
         raise _out_of_room(run_dir, error, rows, events) from error
     except RecdrError as error:
+        if not isinstance(error, TargetError):
+            _conclude(run_dir, rows)
+            raise
+        said = str(error).replace(str(run_dir.lab / "logs"), str(run_dir.logs))  # what it says to read is moved
+        _note_abort(run_dir, events, said)
         _conclude(run_dir, rows)
-        if isinstance(error, TargetError):  # what it says to read has been moved
-            raise TargetError(str(error).replace(str(run_dir.lab / "logs"), str(run_dir.logs))) from error
+        raise TargetError(said) from error
+    except Exception as error:
+        with suppress(Exception):  # the bug is what must be told
+            _note_abort(run_dir, events, f"a bug in recdr: {type(error).__name__}: {error}")
+            _conclude(run_dir, rows)
         raise
     finally:
         events.close()
@@ -171,8 +180,15 @@ def _out_of_room(run_dir: RunDir, error: OSError, rows: list[ReadBack], events: 
     return TargetError(f"{what}. Everything was healed; the verdict is UNKNOWN: {run_dir.verdict}")
 
 
+def _note_abort(run_dir: RunDir, events: EventWriter, reason: str) -> None:
+    """Put on record why the run ended early, unless its trial has done so."""
+    known = (event.data.get("reason") for event in record.read_events(run_dir.events) if event.kind == "abort")
+    if reason not in known:
+        run_dir.last_words(lambda: events.write("abort", reason=reason))
+
+
 def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
-    """Put the record together and judge it; a run that ended before anything was deployed has only its logs.
+    """Put the record together and judge it; a run that ended before anything was deployed is only reported on.
 
     Raises TargetError where the disk has no room for it.
     """
@@ -184,6 +200,8 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
             if run_dir.meta.exists():
                 _write_record(run_dir, rows)
                 judging.judge_run(run_dir)
+            else:
+                reports.build(run_dir.path)
     except OSError as error:
         if error.errno not in DISK_TROUBLE:
             raise

@@ -34,7 +34,7 @@ LEAVING_S = 5.0
 _READ_BYTES = 2**20
 _READY = "document.documentElement.dataset.print === 'ready'"
 _FOOTER = (
-    '<div style="width: 100%; font: 7px sans-serif; color: #4d5661; text-align: center">'
+    '<div style="width: 100%; font: 9px sans-serif; color: #4d5661; text-align: center">'
     'recdr · page <span class="pageNumber"></span> of <span class="totalPages"></span></div>'
 )
 _PAPER = {

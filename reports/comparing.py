@@ -137,7 +137,7 @@ def _difference(a: Measured | None, b: Measured | None) -> str:
 
 def signed(value: float, unit: str, resolution: float | None = None) -> str:
     """A difference with its sign; of a ratio with as many digits as it takes to see it."""
-    shown = wording.figure(abs(value), "" if unit == "ratio" else unit, resolution)
+    shown = wording.figure(abs(value), "" if unit == "ratio" else unit, resolution if value else None)
     return f"{'+' if value > 0 else '−' if value < 0 else '±'}{shown}"
 
 

@@ -11,7 +11,20 @@ import jinja2
 from markupsafe import Markup
 
 from drills.recording.record import Event
-from reports import charts, cleaning, environment, grounds, multiples, page, phases, quality, samples, series, wording
+from reports import (
+    charts,
+    cleaning,
+    environment,
+    findings,
+    grounds,
+    multiples,
+    page,
+    phases,
+    quality,
+    samples,
+    series,
+    wording,
+)
 from reports.charts import Drawing
 from reports.facts import Facts, Measured, Trial
 from reports.happenings import Clock, Mark
@@ -44,6 +57,7 @@ def render(facts: Facts) -> str:
         template.render(
             f=facts,
             sentence=sentence,
+            findings=findings.find(facts),
             reasons=[reason for reason in facts.reasons if reason not in sentence],
             tiles=_tiles(facts),
             sections=_sections(facts),
@@ -52,7 +66,7 @@ def render(facts: Facts) -> str:
             model=environment.rows(facts.model),
             reproduce=_reproduce(facts),
             drill_yaml=_source(facts.drill_yaml),
-            **page.shell(scripts),
+            **page.shell(scripts, ("report.css", "findings.css")),
         )
         + "\n"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from reports import grounds, phases, plain, wording
+from reports import findings, grounds, phases, plain, wording
 from reports.facts import Facts, Measured
 from reports.plain import escape as escape  # noqa: PLC0414 - suites and others call it by this module's name
 
 ICONS = {"PASS": "✅", "FAIL": "❌", "UNKNOWN": "❔", "": ""}
 _MOST_REASONS = 10
+_MOST_FINDINGS = 4
 
 
 def render(facts: Facts) -> str:
@@ -20,6 +21,8 @@ def render(facts: Facts) -> str:
     ]
     lines += _table(facts.objectives)
     lines += _warnings(facts)
+    lines += ["**What is known**", "", *(f"- {escape(said)}" for said in facts.known), ""] if facts.known else []
+    lines += _findings(facts)
     lines += _reasons(facts)
     lines += _grounds(facts)
     trials = wording.count(len(facts.trials), "trial")
@@ -57,6 +60,20 @@ def _table(objectives: list[Measured]) -> list[str]:
         )
         rows.append("| " + " | ".join(cells) + " |")
     return [*rows, ""]
+
+
+def _findings(facts: Facts) -> list[str]:
+    """The most important findings, each with what to do; the report has all."""
+    found = findings.find(facts)
+    if not found:
+        return []
+    lines = ["**Findings**", ""]
+    for finding in found[:_MOST_FINDINGS]:
+        said = f"- {finding.severity.value}: **{escape(finding.title)}**."
+        action = f"What to do: {finding.action}" if finding.action else ""
+        lines.append(" ".join([said, *map(escape, filter(None, (finding.text, action)))]))
+    rest = len(found) - _MOST_FINDINGS
+    return [*lines, *([f"- and {rest} more, in the report"] if rest > 0 else []), ""]
 
 
 def _grounds(facts: Facts) -> list[str]:

@@ -92,6 +92,8 @@ def measured(m: Measured) -> str:
     """The value as reported: a censored one is a lower bound and says so."""
     shown = figure(m.value, m.unit, m.resolution)
     if m.possible is not None and m.possible[0] < m.possible[1]:
+        if math.isinf(m.possible[1]):
+            return f"≥ {figure(m.possible[0], m.unit, m.resolution)}"
         return _between(m.possible, m)
     return f"≥ {shown}" if m.censored and m.value is not None else shown
 
@@ -225,43 +227,10 @@ def margin(m: Measured) -> str:
 
 
 def sentence(facts: Facts) -> str:
-    """The verdict in one sentence, as a reader who was not there needs it."""
-    judged = facts.objectives
-    if not facts.judged:
-        return facts.stopped or "The run was not judged, so nothing can be said about the service."
-    if facts.outcome == "PASS":
-        met = f"all {len(judged)} objectives were" if len(judged) != 1 else "the one objective was"
-        return f"{met[0].upper()}{met[1:]} met.{_harm(facts)}"
-    if facts.outcome == "FAIL":
-        missed = [m for m in judged if m.outcome == "FAIL"]
-        if not missed:
-            return _stop(facts.reasons[0]) if facts.reasons else "The drill failed; no reason was recorded."
-        named = "; ".join(f"{label(m.name).lower()}: {measured(m)} (allowed {objective(m)})" for m in missed[:3])
-        more = f"; and {len(missed) - 3} more" if len(missed) > 3 else ""
-        was = "was" if len(missed) == 1 else "were"
-        return f"{len(missed)} of {len(judged)} objective{'s' * (len(judged) != 1)} {was} missed: {named}{more}."
-    why = facts.reasons[0] if facts.reasons else "no reason was recorded"
-    return f"This drill shows nothing either way: {_stop(why)}"
+    """The verdict in a few sentences, as a reader who was not there needs it."""
+    from reports import story  # noqa: PLC0415 - it is told in this module's words
 
-
-def _stop(said: str) -> str:
-    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
-
-
-def _harm(facts: Facts) -> str:
-    """What users felt, from the measures that were observed."""
-    by_name = {m.name: m for m in facts.measures}
-    parts = []
-    for name, who in (("rto_read_s", "reads"), ("rto_write_s", "writes")):
-        m = by_name.get(name)
-        if m is not None and m.value is not None:
-            parts.append(f"{who} were disturbed for {measured(m)}" if m.value else f"no disturbance of {who} was seen")
-    lost = by_name.get("rpo_events")
-    if lost is not None and lost.value is not None:
-        gone = "no acknowledged event was" if not lost.value else f"{measured(lost)} acknowledged events were"
-        parts.append(f"{gone} lost")
-    said = "; ".join(parts)
-    return f" {said[0].upper()}{said[1:]}." if said else ""
+    return story.sentence(facts)
 
 
 def seconds(value: float | None) -> str:

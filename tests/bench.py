@@ -1,4 +1,4 @@
-"""Speeds, measured and printed, never asserted: ``nox -s bench -- deploy failover judge measures`` (default: all).
+"""Speeds, measured and printed, never asserted: ``nox -s bench -- deploy failover judge measures index`` (default all).
 
 Every figure is shown with its spread over the rounds; ``--rounds N`` says how many.
 """
@@ -19,6 +19,7 @@ from drills.recording.rundir import RunDir
 from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict
+from tests.bench_index import index
 from tests.bench_measures import measures
 
 Figures = dict[str, float]
@@ -68,6 +69,7 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "failover": failover,
     "judge": judge,
     "measures": measures,
+    "index": index,
 }
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {
         *("errors", "home", "jitter", "ranks", "recording", "privacy"),
-        *("interruption", "processes", "undo", "open_runs", "naming", "surge", "holding"),
+        *("interruption", "processes", "undo", "open_runs", "naming", "surge", "holding", "printing"),
     },
     {"asking"},
     {"measures", "spec"},
@@ -30,7 +30,7 @@ LAYERS = [
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
     {"suite", "planning"},
-    {"schedule", "notify", "otlp"},
+    {"schedule", "notify", "otlp", "printing"},
     {"cli"},
 ]
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, notify, report, schedule
+from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, notify, postmortem, report, schedule
 from drills.cli.terminal import complain
 from drills.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, RecdrError
 from drills.privacy import redacted
@@ -29,6 +29,7 @@ app = typer.Typer(
 drill.app.command("diff")(diff.diff)
 app.add_typer(drill.app, name="drill")
 app.add_typer(baseline.app, name="baseline")
+report.app.command("postmortem")(postmortem.postmortem)
 app.add_typer(report.app, name="report")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(notify.app, name="notify")

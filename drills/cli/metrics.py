@@ -52,7 +52,7 @@ def metrics(
 
     [bold]recdr report metrics --format prometheus --out /var/lib/node_exporter/recdr.prom[/bold]   for node_exporter
 
-    [bold]recdr report metrics failover | curl --data-binary @- ...[/bold]   docs/outward.md says where to
+    [bold]recdr report metrics | curl --data-binary @- ...[/bold]   docs/outward.md says where to
 
     [bold]recdr report metrics .recdr/runs/* --out all.om[/bold]   for promtool tsdb create-blocks-from
     """

@@ -47,9 +47,11 @@ def say(line: str) -> None:
 def test(names: DrillNames = None) -> None:
     """Send a message, marked as a test, to RECDR_NOTIFY and to all that the named drills would tell.
 
-    [bold]RECDR_NOTIFY=slack://... recdr notify test[/bold]   the address of this machine
+    [bold]read -rs RECDR_NOTIFY; export RECDR_NOTIFY[/bold]   an address, kept out of the shell's history
 
-    [bold]RECDR_NOTIFY_MAIL=mailto://... recdr notify test mine.yaml[/bold]   all that a drill would tell
+    [bold]recdr notify test[/bold]   the addresses of this machine
+
+    [bold]recdr notify test mine.yaml[/bold]   and those that a drill would tell
 
     Exits 0 if all were told, 3 if one was not, 2 if there is nobody to tell or an address is not understood.
     """

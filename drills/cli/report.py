@@ -12,6 +12,7 @@ from drills import printing
 from drills.cli.arguments import complete_run
 from drills.cli.diff import RUN_HELP, Anyway, compared
 from drills.cli.metrics import metrics
+from drills.cli.postmortem import complain_of
 from drills.cli.spans import spans
 from drills.cli.terminal import OUT
 from drills.errors import UsageError
@@ -21,8 +22,6 @@ from drills.recording import rundir
 from reports import cleaning, suites
 
 app = typer.Typer(no_args_is_help=True, help="Reports of recorded runs.")
-app.command()(metrics)
-app.command()(spans)
 
 
 @app.command()
@@ -58,7 +57,9 @@ def build(
         except ValueError as error:
             raise UsageError(f"{name}/suite.json cannot be read: {error}") from error
     else:
-        paths = reports.build(rundir.find(home() / "runs", name).path)
+        run = rundir.find(home() / "runs", name, unfinished=True).path
+        paths = reports.build(run)
+        complain_of(run)
     for path in paths.values():
         OUT.print(str(path), soft_wrap=True)
     if pdf:
@@ -140,3 +141,7 @@ def _of_suite(folder: Path) -> tuple[list[tuple[Path, Row]], str]:
     named = [folder / run for entry in entries if isinstance(run := entry.get("run_dir"), str)]
     paths = sorted({path.resolve() for path in named}, key=lambda path: path.name, reverse=True)
     return [(path, read(path)) for path in paths], f"Suite {cleaning.text(suite.get('suite'))}"
+
+
+app.command()(metrics)
+app.command()(spans)

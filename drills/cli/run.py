@@ -26,6 +26,7 @@ from drills.recording import rundir
 from drills.spec import Drill
 
 Prepare = Callable[[Sequence[Drill]], Telling]
+"""Who is told of these drills; takes their addresses out of the environment, so it comes before anything is started."""
 EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
 
 
@@ -122,14 +123,15 @@ def run(
 
 def _one(name: str, options: Options, as_json: bool, annotator: Annotator, telling: Prepare) -> None:
     drill = spec.load(spec.find(name))
-    warn_of_secrets(drill)
     told = telling([drill])
+    warn_of_secrets(drill)
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
     run_dir = engine.create(drill, options)
     try:
         with screen or nullcontext():
             engine.conduct(run_dir, drill, options, screen or Lines())
     except Exception as error:
+        _point_to_report(run_dir)
         told.drill(drill, run_dir, error)
         raise
     finally:
@@ -149,10 +151,11 @@ def _many(
     annotator: Annotator,
     telling: Prepare,
 ) -> None:
-    chosen = suite.check(suite.choose(names, tags), options, skip=skip)
+    drills = suite.choose(names, tags)
+    told = telling(drills)
+    chosen = suite.check(drills, options, skip=skip)
     for drill in chosen.drills:
         warn_of_secrets(drill)
-    told = telling(chosen.drills)
     title = "-".join(tags) or "suite"
     finished = suite.run(chosen, options, watcher(as_json), name=title, fail_fast=fail_fast)
     annotator.suite(finished.folder)
@@ -176,5 +179,11 @@ def show(run_dir: rundir.RunDir, as_json: bool) -> int:
             sys.stdout.flush()
     else:
         print_verdict(document)
-        ERR.print(f"report: {run_dir.path / 'report.html'}", soft_wrap=True)
+        _point_to_report(run_dir)
     return EXIT_CODES[str(document["outcome"])]
+
+
+def _point_to_report(run_dir: rundir.RunDir) -> None:
+    report = run_dir.path / "report.html"
+    if report.exists():
+        ERR.print(f"report: {report}", soft_wrap=True)

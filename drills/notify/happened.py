@@ -51,16 +51,17 @@ def of_run(run: RunDir, path: str, *, error: str | None = None) -> Happened:
     facts = reading.read(run.path)
     row = history.before(run.path)
     report = run.path / "report.html"
+    sentence = error or wording.sentence(facts)
     return Happened(
         path=path,
         drill=facts.file,
         title=facts.title,
         outcome=facts.outcome if facts.judged else "UNKNOWN",
-        sentence=error or wording.sentence(facts),
+        sentence=sentence,
         run=run.id,
         before=row.outcome if row else None,
         figures=tuple(_figure(m) for m in facts.objectives),
-        reasons=_reasons(facts),
+        reasons=_reasons(facts, sentence),
         unhealed=tuple(f"{one.fault} ({shown(one.arguments)})" for one in undo.unhealed(run.path)),
         report=str(report) if report.is_file() and facts.judged else None,
     )
@@ -75,9 +76,10 @@ def _figure(m: Measured) -> str:
     return f"{m.outcome}  {wording.label(m.name)}: {wording.measured(m)} (allowed {wording.objective(m)})"
 
 
-def _reasons(facts: Facts) -> tuple[str, ...]:
-    """Why it is not PASS, without what the figures say already."""
+def _reasons(facts: Facts, sentence: str) -> tuple[str, ...]:
+    """Why it is not PASS, without what the sentence says already."""
     if facts.outcome == "PASS":
         return ()
-    more = len(facts.reasons) - MOST_REASONS
-    return (*facts.reasons[:MOST_REASONS], *([f"and {more} more, in the report"] if more > 0 else []))
+    reasons = [reason for reason in facts.reasons if reason.rstrip(".") not in sentence]
+    more = len(reasons) - MOST_REASONS
+    return (*reasons[:MOST_REASONS], *([f"and {more} more, in the report"] if more > 0 else []))

@@ -15,6 +15,7 @@ from drills.notify.happened import Happened
 from drills.notify.hidden import hide
 from drills.notify.message import Message
 from drills.notify.sending import Delivery
+from drills.privacy import redacted
 from drills.recording.rundir import RunDir
 from drills.spec import Drill
 from drills.suite import Entry, Suite
@@ -48,7 +49,7 @@ class Telling:
     def _drill(self, drill: Drill, run: RunDir, error: BaseException | None) -> None:
         if isinstance(error, UsageError):  # refused: nothing happened that could be told
             return
-        why = None if error is None else str(error) or type(error).__name__
+        why = None if error is None else redacted(str(error)) or type(error).__name__
         left = run.path.is_dir()
         what = happened.of_run(run, str(drill.path), error=why) if left else happened.of_nothing(drill, why or "")
         if isinstance(error, Interrupted) and by_hand(str(error)) and not what.unhealed:

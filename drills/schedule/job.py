@@ -110,7 +110,8 @@ def _options(wanted: Wanted) -> Iterator[str]:
 
 
 def _variables(drill: Drill) -> Iterator[str]:
-    """What the drill takes from the environment: in headers, and by Chaos Toolkit's own ``type: env``."""
+    """What the drill takes from the environment: in headers, by Chaos Toolkit's own ``type: env``, for messages."""
+    yield from (one.to_env for one in drill.notify)
     yield from _ENVIRONMENT.findall(json.dumps(drill.experiment, default=str))
     for block in ("configuration", "secrets"):
         yield from _keys(drill.experiment.get(block))

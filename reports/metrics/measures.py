@@ -61,7 +61,7 @@ def _objective(m: Measured, labels: dict[str, str], sample: Tell) -> None:
     for outcome in OUTCOMES:
         sample("recdr_objective_outcome", float(m.outcome == outcome), **labels, outcome=outcome)
     tightest: dict[str, float] = {}
-    for direction, limit, _, _ in wording.bounds(m):
+    for direction, limit in wording.limits(m):
         pick = min if direction == "max" else max
         tightest[direction] = pick(limit, tightest.get(direction, limit))
     for direction, limit in tightest.items():
