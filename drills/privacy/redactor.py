@@ -12,7 +12,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -24,6 +24,8 @@ SHORTEST = 4
 SHORTEST_PERSON = 6
 _TOKEN = re.compile(r"[^\s\"'<>(){}\[\],;:/?&=|\\]+")
 _PLACE = re.compile(r"(?i)(?:primary|standby|witness|edge|local|external|lab)(?:[-/][a-z]*-?\d*)?")
+SHORT = 200
+"""Texts that come again and again, such as names, are no longer."""
 _TURNS = 5
 """What is left after a replacement may, rarely, hold another secret."""
 
@@ -35,6 +37,7 @@ class Redactor:
         self.values = frozenset(value for value in values if findable(value))
         self.people = frozenset(one for one in people if _is_person(one))
         self._guess = guess
+        self._short = lru_cache(maxsize=4096)(self._cleaned)
 
     def __call__(self, value: Any) -> Any:
         """A text or document with ``***`` for whatever is secret in it; anything else comes back as it is."""
@@ -57,10 +60,13 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
+        return self._short(text) if len(text) <= SHORT else self._cleaned(text)
+
+    def _cleaned(self, text: str) -> str:
         for _ in range(_TURNS):
             before = text
-            if self._known is not None:
-                text = self._known.sub(HIDDEN, text)
+            if (known := self._known_in(text)) is not None:
+                text = known.sub(HIDDEN, text)
             if self.people:
                 text = self._without_people(text)
             if self._guess:
@@ -90,12 +96,21 @@ class Redactor:
             return self.text(name) + (f":{HIDDEN}" if colon else "")
         return HIDDEN
 
+    def _known_in(self, text: str) -> re.Pattern[str] | None:
+        """What finds the known values that are in the text; None where none is: looking that up first is faster."""
+        if not text.isascii():  # a letter may have other small and capital ones there
+            return self._all_known
+        lower = text.lower()
+        return _either(pattern for plain, pattern in self._known if plain in lower)
+
     @cached_property
-    def _known(self) -> re.Pattern[str] | None:
-        forms = {form for value in self.values for form in _forms(value)}
-        if not forms:
-            return None
-        return re.compile("|".join(sorted(forms, key=lambda form: (-len(form), form))))
+    def _known(self) -> list[tuple[str, str]]:
+        """Each form of each value in small letters, with the pattern that finds it."""
+        return [one for value in self.values for one in _forms(value)]
+
+    @cached_property
+    def _all_known(self) -> re.Pattern[str] | None:
+        return _either(pattern for _, pattern in self._known)
 
     def _without_people(self, text: str) -> str:
         lower = text.lower()
@@ -144,16 +159,21 @@ def findable(value: str) -> bool:
     return any(one.isdigit() for one in value) and any(one.isalpha() for one in value) and value.strip() == value
 
 
-def _forms(value: str) -> Iterator[str]:
-    """Patterns that find the value as it may have been written."""
+def _either(patterns: Iterable[str]) -> re.Pattern[str] | None:
+    found = sorted(set(patterns), key=lambda pattern: (-len(pattern), pattern))
+    return re.compile("|".join(found)) if found else None
+
+
+def _forms(value: str) -> Iterator[tuple[str, str]]:
+    """The value as it may have been written: in small letters, and as a pattern."""
     written = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
     written |= {quote(value, safe=""), quote(value), quote_plus(value), shlex.quote(value)}
     if len(value) < ANYWHERE:
-        yield from (rf"(?<![^\W_]){re.escape(form)}(?![^\W_])" for form in written)
+        yield from ((form.lower(), rf"(?<![^\W_]){re.escape(form)}(?![^\W_])") for form in written)
         return
-    yield from (f"(?i:{re.escape(form)})" for form in written)
-    yield f"(?i:{value.encode(errors='surrogatepass').hex()})"
-    yield from map(re.escape, _in_base64(value.encode(errors="surrogatepass")))
+    raw = value.encode(errors="surrogatepass")
+    yield from ((form.lower(), f"(?i:{re.escape(form)})") for form in {*written, raw.hex()})
+    yield from ((form.lower(), re.escape(form)) for form in _in_base64(raw))
 
 
 def _in_base64(raw: bytes) -> Iterator[str]:

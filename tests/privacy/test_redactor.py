@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drills.privacy import HIDDEN, Redactor, looks
@@ -32,6 +32,7 @@ WRITTEN: dict[str, Callable[[str], str]] = {
 }
 
 
+@settings(deadline=None)
 @given(values=st.lists(secrets, min_size=1, max_size=4), around=st.lists(st.text(max_size=20), min_size=5, max_size=5))
 def test_a_secret_never_survives_and_a_second_time_changes_nothing(values: list[str], around: list[str]) -> None:
     redact = Redactor(values)
@@ -42,6 +43,7 @@ def test_a_secret_never_survives_and_a_second_time_changes_nothing(values: list[
 
 
 @pytest.mark.parametrize("how", [how for how in WRITTEN if how != "JSON in JSON"])
+@settings(deadline=None)
 @given(value=secrets)
 def test_however_it_is_written(how: str, value: str) -> None:
     written = WRITTEN[how](value)
@@ -51,12 +53,14 @@ def test_however_it_is_written(how: str, value: str) -> None:
         assert written not in told
 
 
+@settings(deadline=None)
 @given(value=secrets, text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_text_without_a_secret_is_unchanged(value: str, text: str) -> None:
     if value.lower() not in text.lower():
         assert Redactor([value], guess=False).text(text) == text
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.sampled_from("abc 12.-=")),
