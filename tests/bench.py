@@ -1,4 +1,4 @@
-"""Speeds, measured and printed, never asserted: ``nox -s bench -- deploy failover judge measures`` (default: all).
+"""Speeds, measured and printed, never asserted: ``nox -s bench -- judge measures report`` (default: all of them).
 
 Every figure is shown with its spread over the rounds; ``--rounds N`` says how many.
 """
@@ -20,6 +20,7 @@ from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict
 from tests.bench_measures import measures
+from tests.bench_report import report
 
 Figures = dict[str, float]
 
@@ -68,6 +69,7 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "failover": failover,
     "judge": judge,
     "measures": measures,
+    "report": report,
 }
 
 
