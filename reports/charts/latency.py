@@ -42,8 +42,8 @@ def latency(frame: Frame) -> Drawn:
         "",
         "Latency by region",
         f"Successful answers, counted from the moment each was due (corrected for coordinated omission). p50 of each"
-        f" {each}; p99 is the highest of any {grid.fine_s:g} s in it, which is its slowest answer where there were under"
-        " 100. A cross is the slowest single answer, where it took over twice as long as that p99.",
+        f" {each}; p99 is the highest of any {grid.fine_s:g} s in it, which is its slowest answer where there were"
+        " under 100. A cross is the slowest single answer, where it took over twice as long as that p99.",
         described,
         tuple(keys),
         plot.height,
