@@ -6,19 +6,24 @@ action runs: a trial that must end is ended from outside, and the next one start
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from chaoslib.activity import run_activity
+from chaoslib.configuration import load_configuration
 from chaoslib.exceptions import ChaosException
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.hypothesis import within_tolerance
 from chaoslib.run import RunEventHandler
+from chaoslib.secret import load_secrets
 
 from drills.errors import EXIT_USAGE
+from drills.privacy import finding, learn, learn_drill, redacted
 from drills.recording.record import EventWriter
 from drills.recording.rundir import write_json
 
@@ -103,10 +108,27 @@ def run(order: dict[str, Any]) -> None:
     """Run the experiment and write Chaos Toolkit's journal."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     experiment = order["experiment"]
+    _learn_secrets(experiment)
     settings = {"runtime": experiment.get("runtime", {})}  # only the chaos command copies it from the file
     handlers = [Steps(EventWriter(Path(order["events"]), order["trial"]))]
     journal = run_experiment(experiment, settings=settings, event_handlers=handlers)
-    write_json(Path(order["journal"]), without_secrets(json.loads(json.dumps(journal, default=str))))
+    write_json(Path(order["journal"]), redacted(without_secrets(json.loads(json.dumps(journal, default=str)))))
+
+
+def _learn_secrets(experiment: dict[str, Any]) -> None:
+    """What the drill itself says recdr knows already; what lies in a vault only Chaos Toolkit can look up."""
+    learn_drill(experiment)
+    if any(isinstance(one, dict) and one.get("type") == "vault" for one in _mappings(experiment.get("secrets"))):
+        with contextlib.suppress(Exception):  # it fails again where it is needed, and is told there
+            found = load_secrets(experiment["secrets"], load_configuration(experiment.get("configuration", {})))
+            learn(value for _, value in finding.texts(found))
+
+
+def _mappings(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from _mappings(inner)
 
 
 def without_secrets(journal: dict[str, Any]) -> dict[str, Any]:

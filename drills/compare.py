@@ -36,6 +36,14 @@ class Finding(StrEnum):
     NOT_TESTED = "not tested"
 
 
+_WORDS = {
+    Finding.REGRESSION: "B is worse than A.",
+    Finding.IMPROVEMENT: "B is better than A.",
+    Finding.NO_EVIDENCE: "No evidence that B differs from A.",
+    Finding.CANNOT_TELL: "It cannot be told whether B is worse than A.",
+}
+
+
 @dataclass(frozen=True)
 class Sample:
     """A measure in the trials of one run; None where a trial did not observe it. Invalid trials are left out."""
@@ -76,6 +84,15 @@ class Compared:
     delta: float | None = None
     change: float | None = None
 
+    @property
+    def changed(self) -> str:
+        """``change`` in words; empty where there is none."""
+        if self.change is None:
+            return ""
+        if math.isinf(self.change):
+            return "beyond"
+        return f"{self.change:+.0%}" if abs(self.change) >= 0.1 else f"{self.change:+.1%}"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -92,6 +109,11 @@ class Comparison:
             if finding in found:
                 return finding
         return Finding.CANNOT_TELL
+
+    @property
+    def sentence(self) -> str:
+        """The finding in a sentence."""
+        return _WORDS[self.finding]
 
     @property
     def exit_code(self) -> int:

@@ -7,18 +7,20 @@ import errno
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from drills import baseline, calibration, experiment, judging, open_runs
+import reports
+from drills import baseline, calibration, experiment, hooks, judging, open_runs
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.healing import heal_open_faults
 from drills.home import home
 from drills.interruption import held, ignore_signals, interruptible
 from drills.keeper import keeping
+from drills.privacy import copying, vault
 from drills.recording import record, rundir
 from drills.recording.record import EventWriter, ReadBack
 from drills.recording.rundir import RunDir
@@ -90,7 +92,7 @@ def conduct(
     Whoever gives a ``system`` has just deployed or reset it, and brings it back to where it was afterwards; the faults
     of the drill are healed when this returns or raises, in any case.
     """
-    with open_runs.opened(run_dir):
+    with open_runs.opened(run_dir), vault.opened(run_dir.path):
         _conduct(run_dir, drill, options, observer, given=system, checked=checked)
 
 
@@ -98,7 +100,7 @@ def _conduct(
     run_dir: RunDir, drill: Drill, options: Options, observer: Observer, *, given: System | None, checked: bool
 ) -> None:
     run_dir.keep_room()
-    shutil.copyfile(drill.path, run_dir.drill)
+    run_dir.drill.write_text(copying.without_secrets(drill.path.read_text(encoding="utf-8-sig")), encoding="utf-8")
     events = EventWriter(run_dir.events)
     rows: list[ReadBack] = []
     try:
@@ -132,9 +134,17 @@ def _conduct(
             raise
         raise _out_of_room(run_dir, error, rows, events) from error
     except RecdrError as error:
+        if not isinstance(error, TargetError):
+            _conclude(run_dir, rows)
+            raise
+        said = str(error).replace(str(run_dir.lab / "logs"), str(run_dir.logs))  # what it says to read is moved
+        _note_abort(run_dir, events, said)
         _conclude(run_dir, rows)
-        if isinstance(error, TargetError):  # what it says to read has been moved
-            raise TargetError(str(error).replace(str(run_dir.lab / "logs"), str(run_dir.logs))) from error
+        raise TargetError(said) from error
+    except Exception as error:
+        with suppress(Exception):  # the bug is what must be told
+            _note_abort(run_dir, events, f"a bug in recdr: {type(error).__name__}: {error}")
+            _conclude(run_dir, rows)
         raise
     finally:
         events.close()
@@ -170,18 +180,28 @@ def _out_of_room(run_dir: RunDir, error: OSError, rows: list[ReadBack], events: 
     return TargetError(f"{what}. Everything was healed; the verdict is UNKNOWN: {run_dir.verdict}")
 
 
+def _note_abort(run_dir: RunDir, events: EventWriter, reason: str) -> None:
+    """Put on record why the run ended early, unless its trial has done so."""
+    known = (event.data.get("reason") for event in record.read_events(run_dir.events) if event.kind == "abort")
+    if reason not in known:
+        run_dir.last_words(lambda: events.write("abort", reason=reason))
+
+
 def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
-    """Put the record together and judge it; a run that ended before anything was deployed has only its logs.
+    """Put the record together and judge it; a run that ended before anything was deployed is only reported on.
 
     Raises TargetError where the disk has no room for it.
     """
     run_dir.reserve.unlink(missing_ok=True)
     try:
         with held():  # what was read back is nowhere but here
+            hooks.collect(run_dir.logs / hooks.LOG)
             _keep_logs(run_dir)
             if run_dir.meta.exists():
                 _write_record(run_dir, rows)
                 judging.judge_run(run_dir)
+            else:
+                reports.build(run_dir.path)
     except OSError as error:
         if error.errno not in DISK_TROUBLE:
             raise

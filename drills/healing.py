@@ -14,6 +14,7 @@ from typing import Any
 from drills import hooks
 from drills.faults import FAULTS
 from drills.faults.base import HEAL_TIMEOUT_S, Evidence, Fault, LooksFirst, wait_for
+from drills.privacy import vault
 from drills.recording.rundir import RunDir
 from drills.targets.base import TargetGone
 from drills.undo import Intent, UndoLog, unhealed
@@ -71,7 +72,11 @@ class _Healing:
             self.fault.recall(self.intent.noted)
 
     def heal(self) -> None:
-        self.done = self._tried(self._heal)
+        if self.intent.whole:
+            self.done = self._tried(self._heal)
+            return
+        lost = f"its command holds a secret that was kept in {vault.place(self.run_dir)}, and is there no more"
+        self.done = Evidence(False, f"{lost}: undo it by hand, as the drill file says")
 
     def confirm(self) -> Evidence:
         """Look whether it is healed, for 30 s at most."""

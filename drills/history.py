@@ -27,8 +27,12 @@ class Row:
     seed: int | None = None
     baseline: str | None = None
     same_host: bool | None = None
+    drill_sha256: str | None = None
+    host: dict[str, Any] = field(default_factory=dict)
+    """What its measures may depend on: system, machine, cpus, memory_gib, accelerator, as far as known."""
     measures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The objectives' measures: value, unit, censored, outcome, and ``trend`` since the drill's run before."""
+    """The objectives' measures: value, unit, censored, outcome, ``objective``, ``baseline``, and ``trend`` since the
+    drill's run before."""
 
 
 def history(runs: Path, drill: str | None = None, limit: int | None = None) -> list[Row]:
@@ -46,6 +50,13 @@ def history(runs: Path, drill: str | None = None, limit: int | None = None) -> l
     return with_trends if limit is None else with_trends[:limit]
 
 
+def before(run: Path) -> Row | None:
+    """The last judged run of the same drill before ``run``, in the folder that it lies in; None where there is none."""
+    own = read(run)
+    earlier = (row for row in _rows(run.absolute().parent) if row.run < run.name and row.problem is None)
+    return next((row for row in earlier if own.drill is not None and row.drill == own.drill), None)
+
+
 def drills_in(runs: Path) -> list[str]:
     """The file names of the drills that were run, in alphabetic order."""
     return sorted({row.drill for row in _rows(runs) if row.drill})
@@ -53,8 +64,13 @@ def drills_in(runs: Path) -> list[str]:
 
 def _rows(runs: Path) -> Iterator[Row]:
     if runs.is_dir():
-        for path in sorted((path for path in runs.iterdir() if path.is_dir()), key=lambda p: p.name, reverse=True):
+        for path in sorted((path for path in runs.iterdir() if _may_be_run(path)), key=lambda p: p.name, reverse=True):
             yield read(path)
+
+
+def _may_be_run(path: Path) -> bool:
+    """Whether it is a folder other than that of the suites, which lies beside the runs of ``--out``."""
+    return path.is_dir() and (path.name != "suites" or (path / "meta.json").exists())
 
 
 def read(run: Path) -> Row:
@@ -68,6 +84,8 @@ def read(run: Path) -> Row:
         "title": _text(_mapping(meta.get("drill")).get("title")),
         "trials": _whole(meta.get("trials")),
         "seed": _whole(_mapping(meta.get("seeds")).get("run")),
+        "drill_sha256": _text(_mapping(meta.get("drill")).get("sha256")),
+        "host": _host(meta),
     }
     verdict, why = _document(run / "verdict.json")
     if verdict is None:
@@ -84,6 +102,16 @@ def read(run: Path) -> Row:
     )
 
 
+def _host(meta: Mapping[str, Any]) -> dict[str, Any]:
+    known = {**_mapping(meta.get("host")), "accelerator": _text(meta.get("accelerator"))}
+    found = {name: known.get(name) for name in ("system", "machine", "cpus", "memory_gib", "accelerator")}
+    return {name: value for name, value in found.items() if isinstance(value, str) or _is_finite(value)}
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < 2**63  # NaN is not less than anything
+
+
 def _asked(measures: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The measures that an objective asks for."""
     for name, raw in measures.items():
@@ -98,6 +126,8 @@ def _asked(measures: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                     "unit": _text(entry.get("unit")) or "",
                     "censored": entry.get("censored") is True,
                     "outcome": _text(entry.get("outcome")),
+                    "objective": _mapping(entry.get("objective")),
+                    "baseline": entry.get("baseline"),
                 },
             )
 

@@ -18,6 +18,8 @@ from typing import Any
 
 from drills.errors import TargetError, UsageError
 from drills.home import home
+from drills.privacy import redacted
+from drills.privacy.sieve import Sieve
 from drills.processes import die_with_parent, memory_file
 from drills.spec import Hook
 from drills.spec.hooks import DEFAULT_TIMEOUT_S
@@ -92,16 +94,14 @@ def of(written: Mapping[str, Any]) -> Hook:
 
 def run(name: str, hook: Hook, where: Place) -> Ended:
     """Run a hook and say how it ended; at its timeout it is killed with every process of its group."""
-    where.log.parent.mkdir(parents=True, exist_ok=True)
-    with where.log.open("ab", buffering=0) as log:
-        with contextlib.suppress(OSError):  # on a full disk it is done all the same: it may be what heals
-            log.write(f"--- {name}\n".encode())
-        begin = log.tell()
-        try:
-            code = _run(hook, where, log.fileno())
-        except OSError as error:
-            return Ended(False, False, f"{name} cannot be run: {error.strerror}: {error.filename}")
-    words = _last_words(where.log, begin)
+    sieve = _sieve(where.log)
+    sieve.drain(whole=True)  # what others, left in the background, have said since
+    sieve.note(f"--- {name}\n")
+    try:
+        code = _run(hook, where, sieve.fileno())
+    except OSError as error:
+        return Ended(False, False, redacted(f"{name} cannot be run: {error.strerror}: {error.filename}"))
+    words = _last_words(sieve.drain(whole=True))
     if code is None:
         return Ended(False, False, f"{name} did not end within {hook.timeout_s:g} s and was killed{words}")
     return Ended(code == YES, code in (YES, NO), f"{name} ended with {code}{words}")
@@ -169,8 +169,24 @@ def _argv(hook: Hook, folder: Path) -> Iterator[tuple[list[str], tuple[int, ...]
         os.close(fd)
 
 
-def _last_words(log: Path, begin: int) -> str:
-    with log.open("rb") as file:
-        file.seek(max(begin, os.fstat(file.fileno()).st_size - 4 * LAST_WORDS))
-        said = " ".join(file.read(4 * LAST_WORDS).decode(errors="replace").split())
-    return f": {said[-LAST_WORDS:]}" if said else ""
+def _last_words(said: str) -> str:
+    words = " ".join(said[-4 * LAST_WORDS :].split())
+    return f": {words[-LAST_WORDS:]}" if words else ""
+
+
+_SIEVES: dict[Path, Sieve] = {}
+
+
+def _sieve(log: Path) -> Sieve:
+    """One a log for as long as this process lives, for what hooks leave in the background writes into it, too."""
+    if log not in _SIEVES:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        _SIEVES[log] = Sieve(log)
+    return _SIEVES[log]
+
+
+def collect(log: Path) -> None:
+    """Have in the log what hooks left in the background said by now."""
+    if sieve := _SIEVES.pop(log, None):
+        sieve.drain(whole=True)
+        sieve.close()

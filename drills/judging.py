@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import reports
-from drills import spec, verdict
+from drills import spec, verdict, verdict_document
 from drills.measures import Settings, knows_right_answers
 from drills.recording import record, rundir, timeline
 from drills.recording.rundir import RunDir
@@ -16,7 +16,7 @@ def judge_run(run: RunDir) -> verdict.Verdict:
     """Judge the run by its record, write ``verdict.json``, and build the reports; raises UsageError for no run."""
     judged = judge_record(run)
     partial = run.verdict.with_suffix(".partial")
-    partial.write_bytes(verdict.to_json(judged))
+    partial.write_bytes(verdict_document.to_json(judged))
     partial.replace(run.verdict)
     reports.build(run.path)
     return judged

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from drills import undo
 from drills.home import home
+from drills.privacy import vault
 from drills.recording.rundir import RunDir
 
 
@@ -34,8 +35,9 @@ def opened(run: RunDir) -> Iterator[None]:
 
 
 def close(run: RunDir) -> None:
-    """Take the run off the list, unless something that it broke was never seen healed."""
+    """Take the run off the list and forget its secrets, unless something that it broke was never seen healed."""
     if not undo.unhealed(run.path):
+        vault.forget(run.path)
         _entry(run).unlink(missing_ok=True)
 
 

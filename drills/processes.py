@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drills.privacy.sieve import Sieve
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,24 +34,44 @@ def memory_file(name: str, document: Any) -> int:
     return fd
 
 
+class Child(subprocess.Popen[bytes]):
+    """A process whose words reach its log without secrets, each time that somebody asks how it is."""
+
+    sieve: Sieve
+
+    def poll(self) -> int | None:
+        code = super().poll()
+        self.sieve.drain(whole=code is not None)
+        return code
+
+    def wait(self, timeout: float | None = None) -> int:
+        try:
+            return super().wait(timeout)
+        finally:
+            self.sieve.drain(whole=self.returncode is not None)
+
+
 def start(
     argv: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None, fds: Sequence[int] = ()
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start ``python argv`` in a session of its own, killed by the kernel should this process die.
 
     Of its own, so that Ctrl-C reaches only recdr, and so that Linux shares the processors fairly between the clients
     (its automatic groups go by session)."""
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, *argv],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=tuple(fds),
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - the one other thread renews leases and holds no lock
-        )
+    log.touch()
+    sieve = Sieve(log)
+    child = Child(
+        [sys.executable, *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=sieve.fileno(),
+        stderr=subprocess.STDOUT,
+        pass_fds=tuple(fds),
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+    child.sieve = sieve
+    return child
 
 
 def stopped(pid: int) -> bool:

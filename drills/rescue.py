@@ -17,6 +17,7 @@ from drills.errors import TargetError, UsageError
 from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.naming import shown
+from drills.privacy import vault
 from drills.recording.record import EventWriter
 from drills.recording.rundir import RunDir
 from drills.targets.external.claim import claim
@@ -38,6 +39,7 @@ def rescue(run: RunDir, watched: int, why: str, lease_s: float) -> None:
     Of a run that is gone also the rest is put in order: a lab that stays serves again, a service that the drill
     deployed is torn down.
     """
+    vault.unlock(run.path)
     undo.fence(run.path)
     run.reserve.unlink(missing_ok=True)
     if why == GONE:

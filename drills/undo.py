@@ -18,6 +18,7 @@ from typing import Any
 
 from drills.errors import TargetError
 from drills.home import home
+from drills.privacy import redacted, vault
 from drills.recording.record import EventWriter, lines
 
 RUN_VARIABLE = "RECDR_RUN"
@@ -32,7 +33,8 @@ class Intent:
     """A fault that somebody meant to inject, with its arguments as the drill file gives them.
 
     ``folder`` is where commands among them are to run; ``noted`` is what the fault saw before it, for its healing;
-    ``trial`` is the trial it belongs to, None under a plain ``chaos run``.
+    ``trial`` is the trial it belongs to, None under a plain ``chaos run``. ``private`` is the number under which the
+    run's vault has the arguments, where something secret is in them; ``whole`` False: it has them no more.
     """
 
     fault: str
@@ -40,6 +42,8 @@ class Intent:
     folder: str = field(default="", compare=False)
     noted: tuple[str, ...] = field(default=(), compare=False)
     trial: int | None = field(default=None, compare=False)
+    private: int | None = field(default=None, compare=False)
+    whole: bool = field(default=True, compare=False)
 
 
 class UndoLog:
@@ -73,7 +77,7 @@ class UndoLog:
     def intend(self, fault: str, arguments: dict[str, Any], noted: Sequence[str] = ()) -> None:
         """Return once the intent is on the disk; raises TargetError where the run may break nothing any more."""
         folder = os.environ.get(FOLDER_VARIABLE) or str(Path.cwd())
-        entry = {"do": "inject", "fault": fault, "arguments": arguments, "folder": folder, "noted": list(noted)}
+        entry = {"do": "inject", "fault": fault, **self._written(arguments), "folder": folder, "noted": list(noted)}
         self._append({**entry, "trial": self.trial}, durable=True)
         if (self.path.parent / FENCE).exists():  # looked for after writing: healers fence first and read then
             raise TargetError("this run was healed by its watchdog, so it may break nothing any more")
@@ -111,7 +115,16 @@ class UndoLog:
         """Record whether healing was seen from outside; only a confirmed heal takes the intent off the undo log."""
         self._events.write("heal.confirmed", fault=fault, arguments=arguments, confirmed=confirmed, evidence=evidence)
         if confirmed:
-            self._append({"do": "healed", "fault": fault, "arguments": arguments}, durable=True)
+            self._append({"do": "healed", "fault": fault, **self._written(arguments)}, durable=True)
+            if self.trial is None and not unhealed(self.path.parent):  # else the run does when it has ended
+                vault.forget(self.path.parent)
+
+    def _written(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments without secrets and, where that is not all of them, where the rest is found."""
+        written = redacted(arguments)
+        if written == arguments:
+            return {"arguments": arguments}
+        return {"arguments": written, "private": vault.keep_arguments(self.path.parent, arguments)}
 
     def _append(self, entry: dict[str, Any], *, durable: bool) -> None:
         new = not self.path.exists()
@@ -151,10 +164,24 @@ def unhealed(run_dir: Path) -> list[Intent]:
             entry = json.loads(line)
         except ValueError:  # blank, or torn by a full disk: nothing was injected on it
             continue
-        noted = tuple(entry.get("noted", ()))
-        intent = Intent(entry["fault"], entry["arguments"], entry.get("folder", ""), noted, entry.get("trial"))
-        key = json.dumps([intent.fault, intent.arguments], sort_keys=True)
+        intent = _intent(run_dir, entry)
+        key = json.dumps([intent.fault, entry["arguments"], intent.private], sort_keys=True)
         open_.pop(key, None)
         if entry["do"] == "inject":
             open_[key] = intent
     return list(open_.values())[::-1]
+
+
+def _intent(run_dir: Path, entry: dict[str, Any]) -> Intent:
+    """An entry of the undo log with the arguments as they were given."""
+    noted, private = tuple(entry.get("noted", ())), entry.get("private")
+    kept = None if private is None else vault.kept_arguments(run_dir, private)
+    return Intent(
+        entry["fault"],
+        entry["arguments"] if kept is None else kept,
+        entry.get("folder", ""),
+        noted,
+        entry.get("trial"),
+        private,
+        whole=private is None or kept is not None,
+    )

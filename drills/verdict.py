@@ -6,21 +6,16 @@ a violation that was certainly observed is a FAIL, anything that was not observe
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from drills import errors, over_trials
-from drills.measures import Measure, Settings, absent, definition, key, measure_trial, milestones, modelled, problems
+from drills.measures import Measure, Settings, absent, key, measure_trial, milestones, modelled, problems
+from drills.objectives import judge_measure
 from drills.outcome import Judged, Outcome, rank, worst_of
 from drills.recording.timeline import Timeline
 from drills.spec import Objective
-
-SCHEMA_VERSION = 1
-_BOUNDS = ("min", "max", "min_ratio", "max_ratio")
-_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -159,91 +154,6 @@ def judge_trial(
     )
 
 
-def judge_measure(measure: Measure, objective: Objective | None, *, cut_short: bool = False) -> Judged:
-    """Hold a measure against its objective.
-
-    ``cut_short``: the trial ended before its time, so only what cannot get better counts as violated.
-    """
-    if objective is None:
-        return Judged(measure)
-    met = [_meets(bound, limit, measure, cut_short=cut_short) for bound, limit in _bounds(objective)]
-    outcome = worst_of(met)
-    known = definition(objective.measure)
-    if outcome is Outcome.FAIL and cut_short and not (known and known.only_grows):
-        outcome = Outcome.UNKNOWN
-    reason = None if outcome is Outcome.PASS else _sentence(measure, objective, outcome, cut_short=cut_short)
-    return Judged(measure, objective, outcome, reason)
-
-
-def _meets(bound: str, limit: float, measure: Measure, *, cut_short: bool) -> Outcome:
-    ends = _ends(measure)
-    if measure.censored and not cut_short and bound in ("max", "max_ratio"):
-        return Outcome.FAIL
-    if ends is None:
-        return Outcome.UNKNOWN
-    if bound.endswith("_ratio"):
-        if not measure.baseline:
-            return Outcome.UNKNOWN
-        ends = (ends[0] / measure.baseline, ends[1] / measure.baseline)
-    met = [end >= limit if bound.startswith("min") else end <= limit for end in ends]
-    if all(met):
-        return Outcome.PASS
-    return Outcome.UNKNOWN if any(met) else Outcome.FAIL
-
-
-def _ends(measure: Measure) -> tuple[float, float] | None:
-    """The least and the greatest value that fit what was observed; None where nothing was."""
-    if measure.possible is not None:
-        return measure.possible
-    if measure.value is None:
-        return None
-    return measure.value, math.inf if measure.censored else measure.value
-
-
-def _bounds(objective: Objective) -> list[tuple[str, float]]:
-    return [(b, limit) for b in _BOUNDS if (limit := getattr(objective, b)) is not None]
-
-
-def _sentence(measure: Measure, objective: Objective, outcome: Outcome, *, cut_short: bool) -> str:
-    known = definition(objective.measure)
-    what = f"The {known.meaning} ({measure.name})" if known else measure.name
-    allowed = " and ".join(_allowance(b, limit, measure.unit) for b, limit in _bounds(objective))
-    if outcome is Outcome.FAIL:
-        detail = f" {measure.reason}" if measure.reason else ""
-        return f"{what} was {_shown(measure, objective)}, but the objective is {allowed}.{detail}"
-    if measure.value is not None and measure.possible is None:
-        if any(b.endswith("_ratio") for b, _ in _bounds(objective)) and not measure.baseline:
-            return f"{what} is unknown against the baseline: there is no baseline for it."
-        if cut_short:
-            shown = _shown(measure, objective)
-            return f"{what} was {shown} when the trial was cut short, too early to hold it against {allowed}."
-    return f"{what} is unknown: {measure.reason or 'it was not observed.'}"
-
-
-def _allowance(bound: str, limit: float, unit: str) -> str:
-    side = "at least" if bound.startswith("min") else "at most"
-    return f"{side} {limit:g} {'times the baseline' if bound.endswith('_ratio') else _unit(unit)}".rstrip()
-
-
-def _shown(measure: Measure, objective: Objective) -> str:
-    if measure.value is None:
-        least = _ends(measure)
-        return f"at least {_number(least[0] if least else None)} {_unit(measure.unit)}".rstrip()
-    least_sign = "at least " if measure.censored else ""
-    text = f"{least_sign}{_number(measure.value)} {_unit(measure.unit)}".rstrip()
-    if measure.baseline and any(b.endswith("_ratio") for b, _ in _bounds(objective)):
-        text += f" ({_number(measure.value / measure.baseline)} times the baseline's {_number(measure.baseline)})"
-    return text
-
-
-def _unit(unit: str) -> str:
-    return "" if unit == "ratio" else unit
-
-
-def _number(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
 def _told(trials: Sequence[TrialVerdict], measures: Mapping[str, Judged], outcome: Outcome) -> list[str]:
     """The reasons of a run: each sentence of its trials once, the worst trials first."""
     if outcome is Outcome.PASS:
@@ -312,82 +222,3 @@ def _answer_s(measures: Mapping[str, Measure]) -> float:
     """How long a read took with nothing broken (p99); 0 where that was not observed."""
     quiet = measures.get("p99_ms@before")
     return 0.0 if quiet is None or quiet.value is None else quiet.value / 1_000
-
-
-def to_document(verdict: Verdict) -> dict[str, object]:
-    """``verdict.json`` as plain values: no wall-clock time, no path, nothing of the machine."""
-    several = len(verdict.trials) > 1
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "outcome": str(verdict.outcome),
-        "reasons": list(verdict.reasons),
-        "run": verdict.run,
-        "drill": verdict.drill,
-        "judged_on": verdict.judged_on,
-        "baseline": verdict.baseline,
-        "trials": [
-            {
-                "trial": t.trial,
-                "variant": t.variant,
-                "valid": t.valid,
-                "outcome": str(t.outcome),
-                "reasons": list(t.reasons),
-                "faults": t.faults,
-                "phases": t.phases,
-                "modelled": t.modelled,
-                "measures": {name: _entry(judged) for name, judged in t.measures.items()},
-            }
-            for t in verdict.trials
-        ],
-        "measures": {
-            name: _entry(judged) | (_spread(verdict, name) if several else {})
-            for name, judged in verdict.measures.items()
-        },
-    }
-
-
-def to_json(verdict: Verdict) -> bytes:
-    """The document of ``to_document``, byte for byte the same for the same timeline on any machine."""
-    return _encode(to_document(verdict))
-
-
-def _encode(document: object) -> bytes:
-    text = json.dumps(_settled(document), indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
-
-
-def _settled(value: object) -> object:
-    """Plain JSON: floats to six significant digits (the last ones vary by machine), infinities null."""
-    if isinstance(value, Mapping):
-        return {str(k): _settled(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_settled(v) for v in value]
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
-    return value
-
-
-def _entry(judged: Judged) -> dict[str, object]:
-    measure, objective = judged.measure, judged.objective
-    return {
-        "value": measure.value,
-        "unit": measure.unit,
-        "resolution": measure.resolution,
-        "interval": measure.interval,
-        "possible": measure.possible,
-        "censored": measure.censored,
-        "objective": _objective(objective) if objective else None,
-        "baseline": measure.baseline,
-        "outcome": None if judged.outcome is None else str(judged.outcome),
-        "reason": judged.reason or measure.reason,
-        "evidence": measure.evidence,
-    }
-
-
-def _objective(objective: Objective) -> dict[str, object]:
-    stated = ((f.name, getattr(objective, f.name)) for f in fields(objective) if f.name != "measure")
-    return {name: value for name, value in stated if value is not None}
-
-
-def _spread(verdict: Verdict, name: str) -> dict[str, object]:
-    return {"over_trials": over_trials.spread([trial.measures[name].measure for trial in verdict.trials])}

@@ -10,15 +10,17 @@ when it has to heal.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
+from drills.errors import EXIT_BUG
+from drills.privacy import redacted
 from drills.recording.rundir import RunDir
 
 ALIVE, WELL = b".", b"q"
@@ -74,8 +76,13 @@ def main() -> int:
     if why is not None and run.path.is_dir():
         from drills import rescue  # noqa: PLC0415 - much to load, and hardly ever needed
 
-        with contextlib.suppress(FileNotFoundError):  # the run's directory was deleted meanwhile
+        try:
             rescue.rescue(run, watched, why, lease_s)
+        except FileNotFoundError:  # the run's directory was deleted meanwhile
+            pass
+        except Exception:
+            print(redacted(traceback.format_exc()), file=sys.stderr)  # noqa: T201 - it goes into its log
+            return EXIT_BUG
     return 0
 
 

@@ -7,8 +7,11 @@ directory gives the same bytes, on any machine, months later. The same for the f
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
+from drills.compare import Comparison
+from drills.history import Row
 from reports import suites
 
 
@@ -38,6 +41,28 @@ def build_suite(folder: Path) -> dict[str, Path]:
     suite = suites.read(folder)
     texts = {"summary.md": suites.render_summary(suite), "junit.xml": suites.render_junit(suite, folder)}
     return {name: _write(folder / name, text) for name, text in texts.items()}
+
+
+def build_index(rows: Iterable[tuple[Path, Row]], out: Path, title: str = "All runs") -> Path:
+    """Write the page over all runs to ``out`` and return it; ``rows`` are run directories with what history says.
+
+    Raises ``OSError`` where ``out`` cannot be written.
+    """
+    from reports import index  # noqa: PLC0415 - only who wants the page waits for its templates
+
+    return _write(out, index.render(rows, out, title))
+
+
+def build_comparison(a: Path, b: Path, result: Comparison, warnings: Iterable[str], out: Path) -> Path:
+    """Write the page that shows the runs in ``a`` and ``b`` side by side to ``out`` and return it.
+
+    ``result`` is what comparing their verdicts gave, ``warnings`` what makes it mean less. Raises ``OSError`` where
+    ``out`` cannot be written.
+    """
+    from reports import comparing, page, reading  # noqa: PLC0415 - as above
+
+    links = (page.link(a, out), page.link(b, out))
+    return _write(out, comparing.render(reading.read(a), reading.read(b), result, warnings, links))
 
 
 def _write(path: Path, text: str) -> Path:

@@ -17,11 +17,11 @@ LONGEST = 600
 _DEEPEST = 12
 
 
-def text(value: object) -> str:
-    """``value`` as one printable line: no control, bidi or line break, cut after ``LONGEST``."""
+def text(value: object, longest: int = LONGEST) -> str:
+    """``value`` as one printable line: no control, bidi or line break, cut after ``longest`` characters."""
     raw = value if isinstance(value, str) else _compact(value)
-    shown = "".join(_printable(char) for char in raw[:LONGEST])
-    return shown if len(raw) <= LONGEST else f"{shown}… ({len(raw):,} characters)"
+    shown = "".join(_printable(char) for char in raw[:longest])
+    return shown if len(raw) <= longest else f"{shown}… ({len(raw):,} characters)"
 
 
 def _compact(value: object) -> str:

@@ -9,6 +9,7 @@ from drills.recording.record import Event
 from reports import cleaning, writes
 from reports.happenings import Clock, FaultUse, Mark, Sighting
 from reports.phases import Phase
+from reports.postmortem import Frame
 from reports.series import Requests
 
 
@@ -122,7 +123,15 @@ class Facts:
     """The drill's own description of a service that recdr did not deploy; {} for one that it did."""
     judged_on: str
     stopped: str
+    prompt_s: float = 0.4
+    """An answer slower than this is slow, by the drill."""
+    postmortem: Frame = field(default_factory=Frame)
     missing: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    """Of a run that was not judged: how far it came, in sentences."""
+    has_events: bool = True
+    """Whether there is an event log: without it nothing can be said about what did not happen."""
+    has_requests: bool = True
 
     @property
     def objectives(self) -> list[Measured]:

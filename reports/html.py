@@ -1,30 +1,35 @@
-"""``report.html``: one file that opens offline, says what happened and lets every claim be checked.
-
-The page carries its own styles and scripts. Its content security policy runs only the scripts whose hashes it
-names, and lets nothing be fetched: whatever a run directory holds, nothing in it can execute or call home.
-"""
+"""``report.html``: one file that opens offline, says what happened and lets every claim be checked."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from drills.recording.record import Event
-from reports import charts, cleaning, grounds, multiples, phases, quality, samples, series, wording
+from reports import (
+    charts,
+    cleaning,
+    environment,
+    findings,
+    grounds,
+    multiples,
+    page,
+    phases,
+    quality,
+    samples,
+    series,
+    wording,
+)
 from reports.charts import Drawing
 from reports.facts import Facts, Measured, Trial
 from reports.happenings import Clock, Mark
 from reports.series import Second
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _MOST_EVENTS = 300
 _LONGEST_DRILL = 60_000
 
@@ -43,76 +48,45 @@ class Section:
     open: bool
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of a two-column table."""
-
-    name: str
-    value: str
-
-
 def render(facts: Facts) -> str:
     """The whole page."""
-    scripts = {"bokeh": charts.library(), "page": _asset("report.js").strip()}
-    style = _asset("report.css").strip()
-    page = _environment().get_template("report.html.j2")
+    scripts = {"bokeh": charts.library(), "page": page.asset("report.js").strip()}
+    template = _environment().get_template("report.html.j2")
     sentence = wording.sentence(facts)
     return (
-        page.render(
+        template.render(
             f=facts,
             sentence=sentence,
+            findings=findings.find(facts),
             reasons=[reason for reason in facts.reasons if reason not in sentence],
             tiles=_tiles(facts),
             sections=_sections(facts),
             small=multiples.multiples(facts.trials),
-            environment=_environment_rows(facts),
-            model=_rows(facts.model),
+            environment=environment.of_run(facts),
+            model=environment.rows(facts.model),
             reproduce=_reproduce(facts),
             drill_yaml=_source(facts.drill_yaml),
-            style=Markup(style),  # noqa: S704 - this package's own file
-            scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704 - Bokeh's and this package's own
-            policy=_policy(list(scripts.values())),
+            **page.shell(scripts, ("report.css", "findings.css")),
         )
         + "\n"
     )
 
 
-def _policy(scripts: list[str]) -> str:
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
-    )
-    # Bokeh styles its shadow roots with style elements, and draws hatches through data: images.
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _asset(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"w": wording, "ph": phases, "g": grounds, "q": quality, "mu": multiples}
-    environment.filters["told"] = _told
-    environment.filters["events"] = _event_rows
-    environment.filters["steps"] = _steps
-    environment.filters["by_phase"] = _by_phase
-    environment.filters["rows"] = _rows
-    environment.filters["judged_trial"] = _judged_trial
-    environment.filters["first_note"] = _first_note
-    environment.filters["overlap_regions"] = _overlap_regions
-    environment.filters["raw_given"] = lambda rows: any(x and wording.raw(x) for row in rows for x in row.phases)
-    environment.filters["json_document"] = Markup  # what charts.embeddable made
-    return environment
+    templates = page.environment()
+    templates.globals |= {"w": wording, "ph": phases, "g": grounds, "q": quality, "mu": multiples}
+    templates.filters["told"] = _told
+    templates.filters["events"] = _event_rows
+    templates.filters["steps"] = _steps
+    templates.filters["by_phase"] = _by_phase
+    templates.filters["rows"] = environment.rows
+    templates.filters["judged_trial"] = _judged_trial
+    templates.filters["first_note"] = _first_note
+    templates.filters["overlap_regions"] = _overlap_regions
+    templates.filters["raw_given"] = lambda rows: any(x and wording.raw(x) for row in rows for x in row.phases)
+    templates.filters["json_document"] = Markup  # what charts.embeddable made
+    return templates
 
 
 def _sections(facts: Facts) -> list[Section]:
@@ -132,12 +106,12 @@ def _section(trial: Trial, baseline: dict[str, Any], is_open: bool) -> Section:
         table=table,
         quality=quality.parts(trial, baseline),
         whole=(round(at.s(at.start), 3), round(at.s(at.end), 3)),
-        close_up=_close_up(trial),
+        close_up=close_up(trial),
         open=is_open,
     )
 
 
-def _close_up(trial: Trial) -> tuple[float, float] | None:
+def close_up(trial: Trial) -> tuple[float, float] | None:
     """Seconds that show the failover and little else; None where there is none, or nothing but that."""
     at = trial.clock
     hurt = [m.value for m in trial.measures if m.name.startswith("rto_") and m.value and m.unit == "s"]
@@ -188,55 +162,6 @@ def _first_note(measures: list[Measured]) -> str:
 def _overlap_regions(found: list[grounds.Overlap]) -> list[str]:
     names = {name for o in found for name in o.by_region}
     return sorted(names, key=lambda name: (name.startswith("model "), name != "primary", name))
-
-
-def _rows(data: dict[str, Any], prefix: str = "") -> list[Row]:
-    """Nested settings as flat lines, ``a.b`` for what lies in ``a``."""
-    out = []
-    for key, value in data.items():
-        name = f"{prefix}{cleaning.text(key)}".replace("_", " ")
-        if isinstance(value, dict):
-            out += _rows(value, f"{prefix}{cleaning.text(key)} · ")
-        elif isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
-            out.append(Row(name, ", ".join(cleaning.text(item) for item in value)))
-        elif value is not None and value != "":
-            out.append(Row(name, _plain(value)))
-    return out
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return cleaning.text(value)
-
-
-def _environment_rows(facts: Facts) -> dict[str, list[Row]]:
-    meta = facts.meta
-    parts = {
-        "Host": meta.get("host"),
-        "Accelerator": meta.get("accelerator"),
-        "Target": {k: v for k, v in cleaning.mapping(meta.get("target")).items() if k != "reference"},
-        "Topology": meta.get("topology"),
-        "Seeds": meta.get("seeds"),
-        "Versions": meta.get("versions"),
-    }
-    groups = {name: _rows(value if isinstance(value, dict) else {name.lower(): value}) for name, value in parts.items()}
-    deployed = {k: v for k, v in facts.deployed.items() if k not in {"model", "data_source", "synthetic", "timers"}}
-    groups["Deployed"] = _rows(deployed)
-    groups["Timers of the configuration"] = _timers(cleaning.mapping(facts.deployed.get("timers")))
-    groups["Service"] = _rows(cleaning.mapping(meta.get("service")))
-    return {name: rows for name, rows in groups.items() if rows}
-
-
-def _timers(raw: dict[str, Any]) -> list[Row]:
-    """Each timer with its unit; what does not end in ``_s`` is a count."""
-    timed = {cleaning.text(name): value for name, raw_ in raw.items() if (value := cleaning.number(raw_)) is not None}
-    return [
-        Row(name.removesuffix("_s").replace("_", " "), f"{value:g}{' s' if name.endswith('_s') else ''}")
-        for name, value in timed.items()
-    ]
 
 
 def _reproduce(facts: Facts) -> list[tuple[str, str]]:

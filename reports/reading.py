@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from drills.recording import record
+from drills.measures import Settings
+from drills.recording import merging, record
 from drills.recording.record import Event
-from reports import cleaning, happenings, phases, series, verdicts, writes
+from reports import cleaning, happenings, phases, postmortem, series, unfinished, verdicts, wording, writes
 from reports.facts import Activity, Facts, Trial
 from reports.series import Requests
 
@@ -36,16 +39,17 @@ def read(run_dir: Path) -> Facts:
     verdict = _json(run_dir / "verdict.json", "the run was not judged", missing)
     _check_schema(meta, missing)
     events = _events(run_dir / "events.jsonl", missing)
-    requests = _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", missing) or _no_requests()
+    recorded = _requests(run_dir, missing)
+    requests = _no_requests() if recorded is None else recorded
     found = _parquet(run_dir / "readback.parquet", writes.read, "what was lost is not known", missing) or {}
-    drill_yaml, drill = _drill(run_dir / "drill.yaml", missing)
     about = cleaning.mapping(meta.get("drill"))
-    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests)))
-    said = verdict.get("drill")
+    drill_yaml, drill = _drill(run_dir / "drill.yaml", about.get("sha256"), missing)
+    trials = _trials(_Record(run_dir, verdict, events, requests, found, writes.sent_ids(requests), missing))
+    name = verdict.get("drill")
     return Facts(
         run=cleaning.text(verdict.get("run") or meta.get("run") or run_dir.name),
         title=cleaning.text(
-            about.get("title") or drill.get("title") or (said if isinstance(said, str) else "") or "Drill"
+            about.get("title") or drill.get("title") or (name if isinstance(name, str) else "") or "Drill"
         ),
         file=cleaning.text(about.get("file") or "drill.yaml"),
         drill_sha256=cleaning.text(about.get("sha256") or hashlib.sha256(drill_yaml.encode()).hexdigest()),
@@ -62,7 +66,12 @@ def read(run_dir: Path) -> Facts:
         service=_service(drill),
         judged_on="median" if verdict.get("judged_on") == "median" else "worst",
         stopped=_stopped(events),
+        prompt_s=_prompt_s(drill),
+        postmortem=postmortem.load(run_dir),
         missing=missing,
+        known=[] if verdict else unfinished.known(run_dir, events, requests, meta),
+        has_events=(run_dir / "events.jsonl").is_file(),
+        has_requests=recorded is not None,
     )
 
 
@@ -93,9 +102,28 @@ def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[st
         return reader(path)
     except FileNotFoundError:
         missing.append(f"{path.name} is missing: {so}.")
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, msgspec.MsgspecError, zlib.error, ValueError, LookupError, TypeError) as error:
         missing.append(f"{path.name} cannot be read ({cleaning.text(error)}): {so}.")
     return None
+
+
+def _requests(run_dir: Path, missing: list[str]) -> Requests | None:
+    """The recorded requests; of a run that ended before its record was put together, what its clients wrote so far."""
+    gaps: list[str] = []
+    found = _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", gaps)
+    parts = sorted((run_dir / "parts").glob("*.part")) if found is None else []
+    if parts:
+        found = _parquet(
+            parts[0].parent, lambda _: series.of_table(merging.table(map(record.part_frames, parts))), "", []
+        )
+    if found is not None and parts:
+        why = gaps[0].partition(":")[0]
+        gaps = [
+            f"{why}: the {wording.count(len(found), 'request')} shown here are what the clients had written so far; "
+            "what was under way at the end is not among them."
+        ]
+    missing += gaps
+    return found
 
 
 def _no_requests() -> Requests:
@@ -121,14 +149,27 @@ def _events(path: Path, missing: list[str]) -> list[Event]:
             events.append(event)
         else:
             broken += 1
+    if _is_torn(path):
+        missing.append(f"{path.name} ends in the middle of a line: what came after it is missing.")
     if broken:
         missing.append(f"{broken} line{'s' * (broken > 1)} of {path.name} cannot be read.")
     return sorted(events, key=lambda event: event.t)
 
 
-def _drill(path: Path, missing: list[str]) -> tuple[str, dict[str, Any]]:
+def _is_torn(path: Path) -> bool:
+    """Whether its last line was not written to its end."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
+
+
+def _drill(path: Path, sha256: object, missing: list[str]) -> tuple[str, dict[str, Any]]:
     try:
         raw = path.read_text(encoding="utf-8", errors="replace")
+        if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            missing.append(f"{path.name} is not the file that was run: its SHA-256 is another one than meta.json says.")
     except OSError:
         missing.append(f"{path.name} is missing: what was to be done is not known.")
         return "", {}
@@ -146,6 +187,15 @@ def _service(drill: dict[str, Any]) -> dict[str, Any]:
         if extension.get("name") == "recdr" and extension.get("target") == "external":
             return cleaning.mapping(cleaning.tree(extension.get("service"))) or {"name": "not described"}
     return {}
+
+
+def _prompt_s(drill: dict[str, Any]) -> float:
+    """What the drill says of a prompt answer, else what recdr does."""
+    for extension in map(cleaning.mapping, cleaning.sequence(drill.get("extensions"))):
+        stated = cleaning.number(cleaning.mapping(extension.get("recovery")).get("prompt_s"))
+        if extension.get("name") == "recdr" and stated is not None and stated > 0:
+            return stated
+    return Settings().prompt_s
 
 
 def _data(events: list[Event], kind: str) -> dict[str, Any]:
@@ -172,6 +222,7 @@ class _Record:
     requests: Requests
     found: writes.Found
     ever_sent: set[str]
+    missing: list[str]
 
 
 def _trials(run: _Record) -> list[Trial]:
@@ -194,7 +245,7 @@ def _trial(number: int, run: _Record, judged: dict[str, Any]) -> Trial:
     mine = run.requests.of_trial(number)
     at = happenings.clock(own, mine)
     measures = verdicts.measures(judged.get("measures"))
-    journal = _journal(run.run_dir, number)
+    journal = _journal(run.run_dir, number, run.missing)
     return Trial(
         number=number,
         variant=cleaning.text(judged.get("variant") or _data(own, "trial.started").get("variant")),
@@ -225,10 +276,10 @@ def _read_back(events: list[Event]) -> tuple[set[str], dict[str, str]]:
     return done, failed
 
 
-def _journal(run_dir: Path, number: int) -> dict[str, Any]:
+def _journal(run_dir: Path, number: int, missing: list[str]) -> dict[str, Any]:
     """Chaos Toolkit's journal of the trial: ``journal.json`` of the first, else ``journal-N.json``."""
     path = run_dir / ("journal.json" if number == 1 else f"journal-{number}.json")
-    return _json(path, "", []) if path.exists() else {}
+    return _json(path, f"Chaos Toolkit's own account of trial {number} cannot be shown", missing)
 
 
 def _activities(journal: dict[str, Any]) -> list[Activity]:

@@ -105,7 +105,11 @@ class Requests:
 
 def read(path: Path) -> Requests:
     """Read ``requests.parquet``. Raises OSError or pyarrow.ArrowException where it is missing or damaged."""
-    table = pq.read_table(path, columns=list(_COLUMNS))
+    return of_table(pq.read_table(path, columns=list(_COLUMNS)))
+
+
+def of_table(table: pa.Table) -> Requests:
+    """The requests of a table with the columns of ``drills.recording.merging.SCHEMA``; raises as ``read``."""
     if lacking := set(_COLUMNS) - set(table.column_names):
         raise pa.ArrowInvalid(f"it has no column {', '.join(sorted(lacking))}")
     codes, regions = _codes(table["region"])

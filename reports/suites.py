@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reports import cleaning, markdown, wording
+from reports import cleaning, junit, markdown, plain, wording
 
 COLUMNS = {
     "rto_read_s": "Reads disturbed",
@@ -35,9 +35,10 @@ def render_summary(suite: Mapping[str, Any]) -> str:
     lines += ["**Why not PASS**", "", *why, ""] if why else []
     if stopped := suite.get("stopped"):
         lines += [f"> ⚠️ It ended early: {_text(stopped)}", ""]
-    lines += [f"> ⚠️ {line}" + "\n" for line in _labs(suite)]
+    for line in _labs(suite):
+        lines += [f"> ⚠️ {line}", ""]
     lines.append(_foot(suite))
-    return "\n".join(lines) + "\n"
+    return plain.fit(lines)
 
 
 def _table(drills: list[dict[str, Any]]) -> list[str]:
@@ -47,10 +48,10 @@ def _table(drills: list[dict[str, Any]]) -> list[str]:
         figures = cleaning.mapping(entry.get("figures"))
         seconds = cleaning.number(entry.get("seconds"))
         cells = [
-            _text(entry.get("drill")),
-            _text(entry.get("outcome") or entry.get("state")),
-            *(figure(cleaning.mapping(figures.get(name))) for name in COLUMNS),
-            "" if seconds is None else f"{seconds:.0f} s",
+            _code(entry.get("drill")),
+            markdown.marked(cleaning.outcome(entry["outcome"])) if entry.get("outcome") else _text(entry.get("state")),
+            *(figure(cleaning.mapping(figures.get(name))).replace(" ", "\u00a0") for name in COLUMNS),
+            "" if seconds is None else f"{seconds:.0f}\u00a0s",
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return [*rows, ""]
@@ -70,8 +71,8 @@ def _why(entry: Mapping[str, Any]) -> list[str]:
     reasons = cleaning.sequence(entry.get("reasons"))
     if entry.get("outcome") == "PASS" or not reasons:
         return []
-    rest = f" (and {len(reasons) - 1} more: run {_text(entry.get('run'))})" if len(reasons) > 1 else ""
-    return [f"- {_text(entry.get('drill'))}: {_text(reasons[0])}{rest}"]
+    rest = f" (and {len(reasons) - 1} more: run {_code(entry.get('run'))})" if len(reasons) > 1 else ""
+    return [f"- {_code(entry.get('drill'))}: {_text(reasons[0])}{rest}"]
 
 
 def _labs(suite: Mapping[str, Any]) -> list[str]:
@@ -87,7 +88,7 @@ def _foot(suite: Mapping[str, Any]) -> str:
     host = cleaning.mapping(suite.get("host"))
     labs, seconds = cleaning.sequence(suite.get("labs")), cleaning.number(suite.get("seconds"))
     parts = [
-        f"suite {_text(suite.get('suite'))}",
+        f"suite {_code(suite.get('suite'))}",
         "" if seconds is None else f"{seconds / 60:.1f} minutes in all",
         f"{len(labs)} {'lab' if len(labs) == 1 else 'labs'} deployed or used",
         f"{_text(host.get('cpus'))} CPUs, {_text(host.get('memory_gib'))} GiB" if host else "",
@@ -98,35 +99,82 @@ def _foot(suite: Mapping[str, Any]) -> str:
 
 def render_junit(suite: Mapping[str, Any], folder: Path) -> str:
     """The cases of all runs as one document; a drill without a report of its own is a case by itself."""
-    root = ET.Element("testsuites", {"name": f"recdr {cleaning.text(suite.get('suite'))}"})
+    suites: list[ET.Element] = []
     for entry in (cleaning.mapping(entry) for entry in cleaning.sequence(suite.get("drills"))):
-        found = _suites_of(entry, folder)
-        root.extend(found or [_alone(entry)])
-    for name in ("tests", "failures", "errors", "skipped"):
-        root.set(name, str(sum(int(element.get(name) or 0) for element in root)))
-    root.set("time", f"{sum(float(element.get('time') or 0) for element in root):.3f}")
-    ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+        suites += _suites_of(entry, folder) or [_alone(entry, suite.get("started_at"))]
+    return junit.document(f"recdr {cleaning.text(suite.get('suite'))}", suites)
+
+
+_ATTRIBUTES = {
+    "property": ("name", "value"),
+    "testcase": ("classname", "name", "time"),
+    "failure": ("message", "type"),
+    "error": ("message", "type"),
+    "skipped": ("message",),
+}
+_INSIDE = {
+    "testsuite": ("properties", "testcase"),
+    "properties": ("property",),
+    "testcase": ("failure", "error", "skipped", "system-out"),
+}
 
 
 def _suites_of(entry: Mapping[str, Any], folder: Path) -> list[ET.Element]:
+    """What the run's own report says: of it only what belongs there, for whoever had the folder may have changed it."""
     run_dir = entry.get("run_dir")
     if not isinstance(run_dir, str):
         return []
     try:
-        return list(ET.parse(folder / run_dir / "junit.xml").getroot())  # noqa: S314 - recdr wrote it
-    except (OSError, ET.ParseError):
+        found = ET.parse(folder / run_dir / "junit.xml").getroot().findall("testsuite")  # noqa: S314 - see above
+    except (OSError, ValueError, ET.ParseError):
         return []
+    return [_copied(one, cleaning.text(entry.get("drill"))) for one in found]
 
 
-def _alone(entry: Mapping[str, Any]) -> ET.Element:
+def _copied(found: ET.Element, drill: str) -> ET.Element:
+    at, seconds = found.get("timestamp"), _seconds(found.get("time"))
+    suite = junit.suite_element(cleaning.text(found.get("name")), drill, at, seconds)
+    suite.extend(_kept(found))
+    for case in suite.iter("testcase"):
+        case.set("time", f"{_seconds(case.get('time')):.3f}")
+        group = (case.get("classname") or "").rpartition(".")[2]
+        case.set("classname", junit.class_of(drill, group))
+    junit.count(suite)
+    return suite
+
+
+def _kept(found: ET.Element) -> list[ET.Element]:
+    """Copies of what lies in the element and belongs there."""
+    copies = []
+    for child in found:
+        if child.tag not in _INSIDE.get(found.tag, ()):
+            continue
+        copy = ET.Element(child.tag, {key: child.get(key, "") for key in _ATTRIBUTES.get(child.tag, ())})
+        copy.text = None if child.tag in _INSIDE else child.text
+        copy.extend(_kept(child))
+        copies.append(copy)
+    return copies
+
+
+def _seconds(said: str | None) -> float:
+    try:
+        seconds = cleaning.number(float(said or 0))
+    except ValueError:
+        return 0.0
+    return max(seconds or 0.0, 0.0)
+
+
+def _alone(entry: Mapping[str, Any], started_at: object) -> ET.Element:
     """A drill that left no report: skipped or not reached, or its target failed before anything was recorded."""
     why = " ".join(map(cleaning.text, cleaning.sequence(entry.get("reasons")))) or "the suite ended before its turn"
-    skipped = entry.get("state") in _NEVER_RAN
-    counts = {"tests": "1", "failures": "0", "errors": str(int(not skipped)), "skipped": str(int(skipped))}
-    suite = ET.Element("testsuite", {"name": cleaning.text(entry.get("title")), "time": "0", **counts})
-    case = ET.SubElement(suite, "testcase", classname="recdr.drill", name=cleaning.text(entry.get("drill")), time="0")
-    ET.SubElement(case, "skipped" if skipped else "error", message=why)
+    drill = cleaning.text(entry.get("drill"))
+    suite = junit.suite_element(cleaning.text(entry.get("title")), drill, started_at, 0)
+    case = ET.SubElement(suite, "testcase", classname=junit.class_of(drill, "drill"), name="the drill ran", time="0")
+    if entry.get("state") in _NEVER_RAN:
+        ET.SubElement(case, "skipped", message=why).text = why
+    else:
+        ET.SubElement(case, "error", message=why, type="unknown").text = why
+    junit.count(suite)
     return suite
 
 
@@ -139,4 +187,8 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return markdown.escape(cleaning.text(value))
+    return plain.escape(cleaning.text(value))
+
+
+def _code(value: Any) -> str:
+    return plain.code(cleaning.text(value))

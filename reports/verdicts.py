@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from reports import cleaning
@@ -20,7 +21,7 @@ def _measure(name: str, raw: dict[str, Any]) -> Measured:
         unit=cleaning.text(raw.get("unit")),
         resolution=cleaning.number(raw.get("resolution")),
         interval=_range(raw.get("interval")),
-        possible=_range(raw.get("possible")),
+        possible=_possible(raw.get("possible")),
         censored=raw.get("censored") is True,
         objective=cleaning.mapping(raw.get("objective")),
         baseline=cleaning.number(raw.get("baseline")),
@@ -34,6 +35,14 @@ def _measure(name: str, raw: dict[str, Any]) -> Measured:
 def _range(raw: object) -> tuple[float, float] | None:
     ends = [end for end in map(cleaning.number, cleaning.sequence(raw)) if end is not None]
     return (ends[0], ends[1]) if len(ends) == 2 else None
+
+
+def _possible(raw: object) -> tuple[float, float] | None:
+    """The least and the greatest value that fit; the greatest is infinite where nothing bounds it."""
+    ends = _open_range(raw)
+    if ends is None or ends[0] is None:
+        return None
+    return ends[0], math.inf if ends[1] is None else ends[1]
 
 
 def _over_trials(raw: dict[str, Any]) -> OverTrials:

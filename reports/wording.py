@@ -92,6 +92,8 @@ def measured(m: Measured) -> str:
     """The value as reported: a censored one is a lower bound and says so."""
     shown = figure(m.value, m.unit, m.resolution)
     if m.possible is not None and m.possible[0] < m.possible[1]:
+        if math.isinf(m.possible[1]):
+            return f"≥ {figure(m.possible[0], m.unit, m.resolution)}"
         return _between(m.possible, m)
     return f"≥ {shown}" if m.censored and m.value is not None else shown
 
@@ -162,7 +164,7 @@ def median_interval(m: Measured) -> str:
     return said if over.confidence is None else f"{said} ({100 * over.confidence:.1f}\u00a0%)"
 
 
-def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
+def bounds(m: Measured) -> list[tuple[str, float, float, str]]:
     """Each bound as (direction ``max`` or ``min``, limit in the measure's unit, limit as written, kind)."""
     out = []
     for key, raw in m.objective.items():
@@ -177,16 +179,21 @@ def _bounds(m: Measured) -> list[tuple[str, float, float, str]]:
     return out
 
 
+def limits(m: Measured) -> list[tuple[str, float]]:
+    """Each bound as ``max`` or ``min`` and its limit in the measure's unit; one without its baseline is left out."""
+    return [(direction, limit) for direction, limit, _, _ in bounds(m) if math.isfinite(limit)]
+
+
 def objective(m: Measured) -> str:
     """The bound in words, with the phase it holds for and what a ratio comes to."""
-    ratio = next((limit for _, limit, _, kind in _bounds(m) if kind == "ratio" and m.baseline is not None), None)
+    ratio = next((limit for _, limit, _, kind in bounds(m) if kind == "ratio" and m.baseline is not None), None)
     return bound(m) if ratio is None else f"{bound(m)} (= {figure(ratio, m.unit)})"
 
 
 def bound(m: Measured) -> str:
     """The bound in words that stay the same from run to run."""
     parts = []
-    for direction, limit, written, kind in _bounds(m):
+    for direction, limit, written, kind in bounds(m):
         words = "at most" if direction == "max" else "at least"
         parts.append(f"{words} {written:g} × baseline" if kind == "ratio" else f"{words} {figure(limit, m.unit)}")
     phase = m.objective.get("phase")
@@ -195,61 +202,35 @@ def bound(m: Measured) -> str:
     return ", ".join(parts)
 
 
+def room(m: Measured) -> float | None:
+    """The way to the tightest bound in the measure's unit, negative beyond it; None where either is unknown."""
+    if m.value is None or (m.possible is not None and m.outcome == "UNKNOWN"):
+        return None
+    left = [limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in bounds(m)]
+    if not left or any(math.isnan(one) for one in left):  # no baseline to hold it against
+        return None
+    return min(left)
+
+
 def margin(m: Measured) -> str:
     """How far the value is from its tightest bound; empty where either is unknown."""
-    if m.value is None or (m.possible is not None and m.outcome == "UNKNOWN"):
+    tightest = room(m)
+    if tightest is None or m.value is None:
         return ""
-    room = [limit - m.value if direction == "max" else m.value - limit for direction, limit, _, _ in _bounds(m)]
-    if not room or room != [r for r in room if r == r]:  # noqa: PLR0124 - a NaN limit: no baseline to hold it against
-        return ""
-    tightest = min(room)
     if tightest == 0:
         return "at the bound"
     if tightest > 0:
         return f"{figure(tightest, m.unit, m.resolution)} to spare"
-    missed_above = any(limit < m.value for direction, limit, _, _ in _bounds(m) if direction == "max")
+    missed_above = any(limit < m.value for direction, limit, _, _ in bounds(m) if direction == "max")
     more = " or more" if m.censored else ""
     return f"{figure(-tightest, m.unit, m.resolution)}{more} {'over' if missed_above else 'short'}"
 
 
 def sentence(facts: Facts) -> str:
-    """The verdict in one sentence, as a reader who was not there needs it."""
-    judged = facts.objectives
-    if not facts.judged:
-        return facts.stopped or "The run was not judged, so nothing can be said about the service."
-    if facts.outcome == "PASS":
-        met = f"all {len(judged)} objectives were" if len(judged) != 1 else "the one objective was"
-        return f"{met[0].upper()}{met[1:]} met.{_harm(facts)}"
-    if facts.outcome == "FAIL":
-        missed = [m for m in judged if m.outcome == "FAIL"]
-        if not missed:
-            return _stop(facts.reasons[0]) if facts.reasons else "The drill failed; no reason was recorded."
-        named = "; ".join(f"{label(m.name).lower()}: {measured(m)} (allowed {objective(m)})" for m in missed[:3])
-        more = f"; and {len(missed) - 3} more" if len(missed) > 3 else ""
-        was = "was" if len(missed) == 1 else "were"
-        return f"{len(missed)} of {len(judged)} objective{'s' * (len(judged) != 1)} {was} missed: {named}{more}."
-    why = facts.reasons[0] if facts.reasons else "no reason was recorded"
-    return f"This drill shows nothing either way: {_stop(why)}"
+    """The verdict in a few sentences, as a reader who was not there needs it."""
+    from reports import story  # noqa: PLC0415 - it is told in this module's words
 
-
-def _stop(said: str) -> str:
-    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
-
-
-def _harm(facts: Facts) -> str:
-    """What users felt, from the measures that were observed."""
-    by_name = {m.name: m for m in facts.measures}
-    parts = []
-    for name, who in (("rto_read_s", "reads"), ("rto_write_s", "writes")):
-        m = by_name.get(name)
-        if m is not None and m.value is not None:
-            parts.append(f"{who} were disturbed for {measured(m)}" if m.value else f"no disturbance of {who} was seen")
-    lost = by_name.get("rpo_events")
-    if lost is not None and lost.value is not None:
-        gone = "no acknowledged event was" if not lost.value else f"{measured(lost)} acknowledged events were"
-        parts.append(f"{gone} lost")
-    said = "; ".join(parts)
-    return f" {said[0].upper()}{said[1:]}." if said else ""
+    return story.sentence(facts)
 
 
 def seconds(value: float | None) -> str:

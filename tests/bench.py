@@ -1,4 +1,4 @@
-"""Speeds, measured and printed, never asserted: ``nox -s bench -- judge measures report`` (default: all of them).
+"""Speeds, measured and printed, never asserted: ``nox -s bench -- judge report index`` (default: all of them).
 
 Every figure is shown with its spread over the rounds; ``--rounds N`` says how many.
 """
@@ -19,6 +19,7 @@ from drills.recording.rundir import RunDir
 from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict
+from tests.bench_index import index
 from tests.bench_measures import measures
 from tests.bench_report import report
 
@@ -70,6 +71,7 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "judge": judge,
     "measures": measures,
     "report": report,
+    "index": index,
 }
 
 

@@ -48,7 +48,10 @@ def test_a_run_is_a_row_with_what_its_objectives_ask_for(tmp_path: Path) -> None
     )
     assert (row.trials, row.seed, row.baseline, row.same_host) == (2, 7, "base-1", True)
     assert row.measures == {
-        "rto_read_s": {"value": 0.3, "unit": "s", "censored": False, "outcome": "PASS", "trend": None}
+        "rto_read_s": {
+            **{"value": 0.3, "unit": "s", "censored": False, "outcome": "PASS", "trend": None},
+            **{"objective": {"max": 1.0}, "baseline": None},
+        }
     }
 
 

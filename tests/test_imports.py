@@ -14,20 +14,23 @@ ROOT = Path(__file__).resolve().parent.parent
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
     {
-        *("errors", "home", "jitter", "ranks", "recording"),
-        *("interruption", "processes", "undo", "open_runs", "naming", "surge", "holding"),
+        *("errors", "home", "jitter", "ranks", "recording", "privacy"),
+        *("interruption", "processes", "undo", "open_runs", "naming", "surge", "holding", "printing"),
     },
     {"asking"},
     {"measures", "spec"},
     {"hooks"},
     {"targets", "faults"},
-    {"healing", "load", "sampling", "watch", "guard"},
-    {"outcome", "over_trials", "verdict", "chaos", "experiment", "model"},
+    {
+        *("healing", "load", "sampling", "watch", "guard", "chaos", "experiment", "model"),
+        *("outcome", "over_trials", "objectives", "verdict", "verdict_document"),
+    },
     {"keeper", "watchdog", "rescue"},
     {"trial", "judging", "system"},
     {"baseline", "comparable", "compare", "history", "calibration"},
     {"engine"},
     {"suite", "planning"},
+    {"schedule", "notify", "otlp", "printing"},
     {"cli"},
 ]
 
@@ -92,7 +95,7 @@ def test_only_the_local_target_knows_namespaces() -> None:
     [
         ("recsvc.server", ["torch"]),
         ("drills.targets.local.lab", ["torch", "numpy", "pyarrow"]),
-        ("drills.cli.app", ["torch", "bokeh", "pyroute2"]),
+        ("drills.cli.app", ["torch", "bokeh", "pyroute2", "apprise", "opentelemetry"]),
         ("drills.faults", ["torch", "bokeh", "pyroute2", "aiohttp", "numpy"]),
     ],
 )

@@ -15,7 +15,8 @@ from drills.outcome import Judged, Outcome
 from drills.over_trials import median, median_interval, spread
 from drills.recording.record import Event
 from drills.spec import Objective
-from drills.verdict import Verdict, judge, to_json
+from drills.verdict import Verdict, judge
+from drills.verdict_document import to_json
 from tests.measures.literal import usual_events, without
 from tests.test_verdict import dark, together, told
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import socket
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -633,7 +634,7 @@ def test_whatever_is_written_anywhere_is_a_drill_or_refused(tmp_path: Path, data
         action = data.draw(st.sampled_from(["replace", "remove", "rename"]))
         old = holder.pop(last)
         if action == "replace" or isinstance(holder, list):
-            value = data.draw(SCALARS)
+            value = deepcopy(data.draw(SCALARS))  # the next change may be made within it
             holder.insert(last, value) if isinstance(holder, list) else holder.update({last: value})
         elif action == "rename":
             holder[data.draw(st.sampled_from(["name", "x", f"{last}s"]))] = old

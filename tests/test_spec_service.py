@@ -187,7 +187,7 @@ WRONG: list[tuple[list[tuple[str, str]], str, str]] = [
     ([("body: {user: \"{user}\", k: \"{k}\"}", "body: {user: \"{user}\", k: \"{id}\"}§")], "recdr.service.read.body", "{id} stands for nothing in a read"),
     ([("body: {user: \"{user}\", k: \"{k}\"}", "body: {k: \"{k}\"}"), ("      read:", "      read:§")], "recdr.service.read", "write personal: false"),
     ([("body: {user: \"{user}\", k: \"{k}\"}", "body: {user: \"{user}\", day: 2020-01-01}§")], "recdr.service.read.body.day", "cannot be sent as JSON. Put it in quotes."),
-    ([("body: {user: \"{user}\", k: \"{k}\"}", "body: {user: \"{user:number}\"}§")], "recdr.service.read.body", "'user-0' is no number"),
+    ([("body: {user: \"{user}\", k: \"{k}\"}", "body: {user: \"{user:number}\"}§")], "recdr.service.read.body", "user 1 of the list is no number"),
     ([("        path: /recommend", "        path: \"/r/{user:number}\"§")], "recdr.service.read.path", "belongs into a body"),
     ([("        ids: \"$.items[*].id\"\n", ""), ("      read:", "      read:§")], "recdr.service.read", "'ids' is missing"),
     ([("        ids: \"$.items[*].id\"", "        ids: items[*].id§")], "recdr.service.read.ids", "not a JSONPath (RFC 9535)"),

@@ -13,12 +13,14 @@ import msgspec
 import pytest
 
 from drills.measures import Measure
+from drills.objectives import judge_measure
 from drills.recording import record
 from drills.recording import timeline as timelines
 from drills.recording.record import Event
 from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.verdict import Outcome, Verdict, judge, judge_measure, to_json
+from drills.verdict import Outcome, Verdict, judge
+from drills.verdict_document import to_json
 from tests.measures.literal import FAULT, INJECTED_S, event, ns, reads, timeline, usual_events, without, writes
 
 FAST = Objective("rto_read_s", max=1.0)

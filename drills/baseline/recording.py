@@ -14,6 +14,7 @@ from drills.judging import settings_of
 from drills.load.clients import K
 from drills.measures import Settings, baseline_of
 from drills.measures.phases import SECOND
+from drills.privacy import redacted
 from drills.recording import record as recorded
 from drills.recording import rundir
 from drills.recording.timeline import Requests
@@ -47,7 +48,7 @@ def record(trial: Trial, *, recorded_in: str, note: str = "") -> Baseline:
         recorded_at=now(),
         recorded_in=recorded_in,
         accepted_at=None,
-        note=note,
+        note=redacted(note),
         conditions=conditions,
         host=kind_of_host(deployment.accelerator),
         versions=rundir.versions(),

@@ -15,6 +15,7 @@ from drills.baseline.store import Store, now
 from drills.errors import RecdrError, TargetError, UsageError
 from drills.home import home
 from drills.interruption import ignore_signals, interruptible
+from drills.privacy import vault
 from drills.recording import rundir
 from drills.recording.record import EventWriter
 from drills.spec import Drill
@@ -81,7 +82,10 @@ def record_alone(
     run = rundir.create(store.folder / "recording", drill.path.stem)
     events = EventWriter(run.events)
     try:
-        with interruptible("nothing of it is left", note=lambda name: events.write("interrupted", signal=name)):
+        with (
+            vault.opened(run.path),
+            interruptible("nothing of it is left", note=lambda name: events.write("interrupted", signal=name)),
+        ):
             opening.check(drill, wanted)
             with open_system(drill, run.lab, wanted, observer.progress) as system:
                 trial = Trial(run, drill, system.target, system.audience, seed, observer, identity=system.identity)
@@ -98,6 +102,7 @@ def record_alone(
         raise
     finally:
         events.close()
+        vault.forget(run.path)
     shutil.rmtree(run.path)
     with contextlib.suppress(OSError):  # another recording may be under way, or one that failed lie there
         run.path.parent.rmdir()

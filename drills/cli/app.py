@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, report
+from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, notify, postmortem, report, schedule
 from drills.cli.terminal import complain
 from drills.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, RecdrError
+from drills.privacy import redacted
 
 app = typer.Typer(
     name="recdr",
@@ -28,7 +29,10 @@ app = typer.Typer(
 drill.app.command("diff")(diff.diff)
 app.add_typer(drill.app, name="drill")
 app.add_typer(baseline.app, name="baseline")
+report.app.command("postmortem")(postmortem.postmortem)
 app.add_typer(report.app, name="report")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(notify.app, name="notify")
 app.command("history")(history.show)
 app.command("up")(lab.up)
 app.command("status")(lab.status)
@@ -77,6 +81,6 @@ def main() -> None:
 
 
 def _bug() -> None:
-    traceback.print_exc()
+    sys.stderr.write(redacted(traceback.format_exc()))
     complain("this is a bug in recdr, not in your drill: please report it with the lines above")
     sys.exit(EXIT_BUG)

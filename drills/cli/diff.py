@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -25,25 +25,20 @@ STYLES = {
     Finding.CANNOT_TELL: "yellow",
     Finding.NOT_TESTED: "dim",
 }
-WORDS = {
-    Finding.REGRESSION: "B is worse than A.",
-    Finding.IMPROVEMENT: "B is better than A.",
-    Finding.NO_EVIDENCE: "No evidence that B differs from A.",
-    Finding.CANNOT_TELL: "It cannot be told whether B is worse than A.",
-}
-_HELP = "A run's id, its beginning, or its directory."
+RUN_HELP = "A run's id, its beginning, or its directory."
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="Compare runs of different drills, topologies or loads all the same.")
+]
 
 
 def diff(
-    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help=_HELP, autocompletion=complete_run)],
-    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help=_HELP, autocompletion=complete_run)],
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help=RUN_HELP, autocompletion=complete_run)],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help=RUN_HELP, autocompletion=complete_run)],
     measures: Annotated[
         list[str] | None,
         typer.Option("--measure", metavar="NAME", help="Test this measure; may be repeated. Default: the objectives'."),
     ] = None,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Compare runs of different drills, topologies or loads all the same.")
-    ] = False,
+    anyway: Anyway = False,
     every: Annotated[bool, typer.Option("--all", help="Show measures that are not tested, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +51,21 @@ def diff(
 
     Exits 0 no regression, 1 regression, 3 it cannot be told, 2 the runs cannot be compared.
     """
+    runs, warnings, result = compared(run_a, run_b, measures or (), anyway=anyway)
+    if as_json:
+        OUT.print_json(json.dumps(compare.to_document(result, [run.id for run in runs], warnings), allow_nan=False))
+    else:
+        _print(result, runs, warnings, every=every)
+    raise typer.Exit(result.exit_code)
+
+
+def compared(
+    run_a: str, run_b: str, measures: Sequence[str] = (), *, anyway: bool
+) -> tuple[list[RunDir], list[str], Comparison]:
+    """Both runs, what makes the comparison mean less, and its result.
+
+    Raises UsageError for runs without a verdict, and for ones that are no runs of the same thing unless ``anyway``.
+    """
     runs = [rundir.find(home() / "runs", name) for name in (run_a, run_b)]
     verdicts = [_verdict(run) for run in runs]
     found = comparable.problems(*runs)
@@ -64,13 +74,7 @@ def diff(
             f"{runs[0].id} and {runs[1].id} cannot be compared: {'; '.join(found.refusals)}. "
             "--anyway compares them all the same"
         )
-    warnings = [*found.refusals, *found.warnings]
-    result = compare.compare(verdicts[0], verdicts[1], measures or ())
-    if as_json:
-        OUT.print_json(json.dumps(compare.to_document(result, [run.id for run in runs], warnings), allow_nan=False))
-    else:
-        _print(result, runs, warnings, every=every)
-    raise typer.Exit(result.exit_code)
+    return runs, [*found.refusals, *found.warnings], compare.compare(verdicts[0], verdicts[1], measures)
 
 
 def _verdict(run: RunDir) -> Mapping[str, Any]:
@@ -94,10 +98,10 @@ def _print(result: Comparison, runs: list[RunDir], warnings: list[str], *, every
     for m in result.measures:
         if every or m.finding is not Finding.NOT_TESTED:
             table.add_row(
-                m.name, *_side(m, m.a), *_side(m, m.b), _change(m), Text(m.finding, STYLES.get(m.finding, "")), m.why
+                m.name, *_side(m, m.a), *_side(m, m.b), m.changed, Text(m.finding, STYLES.get(m.finding, "")), m.why
             )
     OUT.print(table)
-    OUT.print(Text(WORDS[result.finding], STYLES.get(result.finding, "")))
+    OUT.print(Text(result.sentence, STYLES.get(result.finding, "")))
 
 
 def _side(m: Compared, side: compare.Sample) -> tuple[str, str]:
@@ -108,11 +112,3 @@ def _side(m: Compared, side: compare.Sample) -> tuple[str, str]:
 
 def _figure(m: Compared, value: float | None, censored: bool, unit: str = "ratio") -> str:
     return "?" if value is None else measured({"value": value, "censored": censored, "unit": unit})
-
-
-def _change(m: Compared) -> str:
-    if m.change is None:
-        return ""
-    if abs(m.change) == float("inf"):
-        return "beyond"
-    return f"{m.change:+.0%}" if abs(m.change) >= 0.1 else f"{m.change:+.1%}"

@@ -10,17 +10,20 @@ import typer
 from rich.syntax import Syntax
 from rich.table import Table
 
+import reports
 from drills import judging, open_runs, spec, suite, undo
+from drills.cli.annotations import AnnotationsFor, annotating
 from drills.cli.arguments import AsJson, DrillName, RunName, Tags, complete_drill
 from drills.cli.faults import faults
 from drills.cli.plan import plan
 from drills.cli.run import finish, run
-from drills.cli.terminal import OUT
+from drills.cli.terminal import OUT, warn_of_secrets
 from drills.errors import EXIT_UNKNOWN, UsageError
 from drills.faults.base import Evidence
 from drills.healing import heal_open_faults
 from drills.home import home
 from drills.naming import shown
+from drills.privacy import vault
 from drills.recording import rundir
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
@@ -69,6 +72,7 @@ def validate(
         drill = spec.load(spec.find(name))
         check_abilities(drill)
         check_hooks(drill)
+        warn_of_secrets(drill)
         OUT.print(
             f"{drill.path}: a valid drill with {len(drill.objectives)} objectives and {drill.trials} trial(s)",
             soft_wrap=True,
@@ -81,31 +85,46 @@ app.command()(faults)
 
 
 @app.command()
-def judge(name: RunName = None, as_json: AsJson = False) -> None:
+def judge(name: RunName = None, as_json: AsJson = False, annotations: AnnotationsFor = None) -> None:
     """Judge a recorded run again, from its directory alone, and rebuild its report."""
-    found = rundir.find(home() / "runs", name)
-    judging.judge_run(found)
-    finish(found, as_json)
+    with annotating(annotations) as annotator:
+        found = rundir.find(home() / "runs", name)
+        judging.judge_run(found)
+        annotator.run(found)
+        finish(found, as_json)
 
 
 @app.command()
 def heal(name: RunName = None) -> None:
     """Heal what a drill broke when it could not do so itself (kill -9, power cut); safe to repeat."""
-    found = [rundir.find(home() / "runs", name)] if name else _left_open()
+    found = [rundir.find(home() / "runs", name, unfinished=True)] if name else _left_open()
     run, others = (found[0], found[1:]) if found else (None, [])
     if run and open_runs.is_running(run):
         raise UsageError(f"{run.path} is still running: end it with Ctrl-C, then it heals by itself")
     if others:
         left_over = ", ".join(str(other.path) for other in others)
         OUT.print(f"Healing the latest; name the others to heal them: {left_over}", soft_wrap=True)
+    healed = _heal(run)
+    if run:
+        _leave_report(run)
+    if not healed:
+        raise typer.Exit(EXIT_UNKNOWN)
+
+
+def _heal(run: rundir.RunDir | None) -> bool:
+    """Heal what the run left, or bring the lab that is up back to where it was; False if something is not healed."""
+    if run:
+        vault.unlock(run.path)
     service = _service_of(run) if run else None
+    if run and service and not service.whole and not undo.unhealed(run.path):
+        OUT.print(f"{run.id} ended with everything healed: nothing is left to heal.", soft_wrap=True)
+        return True
     if run and service:
-        _heal_service(run, service)
-        return
+        return _heal_service(run, service)
     lab = standing()
     if lab is None:
         _tell_nothing_to_heal(run)
-        return
+        return True
     with exclusive(lab.lab_dir):
         unclaimed(lab)
         left = heal_open_faults(run.path, lab) if run else []
@@ -114,8 +133,17 @@ def heal(name: RunName = None) -> None:
     if run:
         open_runs.close(run)
     OUT.print("The lab serves with all its nodes, and the primary is the master.")
-    if not all(evidence.observed for _, evidence in left):
-        raise typer.Exit(EXIT_UNKNOWN)
+    return all(evidence.observed for _, evidence in left)
+
+
+def _leave_report(run: rundir.RunDir) -> None:
+    """A run that was killed has had nobody to write its report; healing must not fail for want of one."""
+    if run.verdict.exists():
+        return
+    try:
+        OUT.print(f"report: {reports.build(run.path)['report.html']}", soft_wrap=True)
+    except OSError as error:
+        OUT.print(f"no report could be written: {error.strerror}", soft_wrap=True)
 
 
 def _service_of(run: rundir.RunDir) -> ExternalTarget | None:
@@ -124,8 +152,8 @@ def _service_of(run: rundir.RunDir) -> ExternalTarget | None:
     return ExternalTarget.attach(reference) if reference.exists() else None
 
 
-def _heal_service(run: rundir.RunDir, service: ExternalTarget) -> None:
-    """Heal what the run left; exits 3 if something is not healed."""
+def _heal_service(run: rundir.RunDir, service: ExternalTarget) -> bool:
+    """Heal what the run left; False if something is not healed."""
     with claim(service.settings.edge):
         left = heal_open_faults(run.path, service)
         _tell_healed(left)
@@ -136,8 +164,7 @@ def _heal_service(run: rundir.RunDir, service: ExternalTarget) -> None:
     open_runs.close(run)
     state = "torn down, for the drill had deployed it" if service.own else "healthy"
     OUT.print(f"{service.settings.service.name} is {state}.")
-    if not all(evidence.observed for _, evidence in left):
-        raise typer.Exit(EXIT_UNKNOWN)
+    return all(evidence.observed for _, evidence in left)
 
 
 def _tell_healed(left: list[tuple[Intent, Evidence]]) -> None:

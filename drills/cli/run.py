@@ -6,6 +6,7 @@ import contextlib
 import json
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,13 +14,19 @@ from typing import Annotated, Any
 import typer
 
 from drills import engine, spec, suite
+from drills.cli.annotations import AnnotationsFor, Annotator, annotating
 from drills.cli.arguments import AsJson, DrillNames, Tags, complete_baseline
-from drills.cli.suite import finish_suite, watcher
-from drills.cli.terminal import ERR, Lines, Screen, print_verdict
+from drills.cli.notify import ReportUrl, say
+from drills.cli.suite import show_suite, watcher
+from drills.cli.terminal import ERR, Lines, Screen, print_verdict, warn_of_secrets
 from drills.engine import Options
 from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, UsageError
+from drills.notify.telling import Telling, nobody, prepare
 from drills.recording import rundir
+from drills.spec import Drill
 
+Prepare = Callable[[Sequence[Drill]], Telling]
+"""Who is told of these drills; takes their addresses out of the environment, so it comes before anything is started."""
 EXIT_CODES = {"PASS": EXIT_PASS, "FAIL": EXIT_FAIL, "UNKNOWN": EXIT_UNKNOWN}
 
 
@@ -61,6 +68,11 @@ def run(
     require_baseline: Annotated[
         bool, typer.Option("--require-baseline", help="Refuse to run where no baseline is accepted, for CI.")
     ] = False,
+    annotations: AnnotationsFor = None,
+    report_url: ReportUrl = None,
+    no_notify: Annotated[
+        bool, typer.Option("--no-notify", help="Tell nobody, whatever the drill or RECDR_NOTIFY says.")
+    ] = False,
 ) -> None:
     """Run a drill: deploy, break, measure, heal, judge, report. Several drills, or --tag: run them as a suite.
 
@@ -75,8 +87,13 @@ def run(
 
     [bold]recdr drill run experiments/*.yaml --skip-unable[/bold]   all that can run on this machine
 
+    [bold]recdr drill run failover --annotations github[/bold]   in a GitHub workflow; 'recdr schedule' writes one
+
     Exits 0 PASS, 1 FAIL, 3 UNKNOWN, 2 usage, 70 a bug in recdr, 130 interrupted (healed first). Of a suite the worst:
     FAIL before UNKNOWN before PASS; drills that were skipped count for nothing.
+
+    People are told of FAIL, UNKNOWN and changes where the drill's [bold]notify[/bold] or the environment variable
+    RECDR_NOTIFY says so; that changes no exit code. Try it with [bold]recdr notify test[/bold].
     """
     if accelerator not in (None, "auto", "cuda", "cpu", "simulated"):
         raise UsageError(f"--accelerator {accelerator}: choose auto, cuda, cpu or simulated")
@@ -93,29 +110,67 @@ def run(
         require_baseline=require_baseline,
         command=("recdr", *map(shlex.quote, sys.argv[1:])),
     )
-    if names and len(names) == 1 and not tags:
-        _one(names[0], options, as_json)
-    else:
-        _many(names or [], tags or [], options, fail_fast, skip_unable or not names, as_json)
+
+    def telling(drills: Sequence[Drill]) -> Telling:
+        return nobody() if no_notify else prepare(drills, report_url, say)
+
+    with annotating(annotations) as annotator:
+        if names and len(names) == 1 and not tags:
+            _one(names[0], options, as_json, annotator, telling)
+        else:
+            _many(names or [], tags or [], options, fail_fast, skip_unable or not names, as_json, annotator, telling)
 
 
-def _one(name: str, options: Options, as_json: bool) -> None:
+def _one(name: str, options: Options, as_json: bool, annotator: Annotator, telling: Prepare) -> None:
     drill = spec.load(spec.find(name))
+    told = telling([drill])
+    warn_of_secrets(drill)
     screen = Screen(drill.title) if ERR.is_terminal and not as_json else None
-    with screen or nullcontext():
-        finished = engine.run(drill, options, screen or Lines())
-    finish(finished, as_json)
+    run_dir = engine.create(drill, options)
+    try:
+        with screen or nullcontext():
+            engine.conduct(run_dir, drill, options, screen or Lines())
+    except Exception as error:
+        _point_to_report(run_dir)
+        told.drill(drill, run_dir, error)
+        raise
+    finally:
+        annotator.run(run_dir, drill.path)
+    code = show(run_dir, as_json)
+    told.drill(drill, run_dir)
+    raise typer.Exit(code)
 
 
-def _many(names: list[str], tags: list[str], options: Options, fail_fast: bool, skip: bool, as_json: bool) -> None:
-    chosen = suite.check(suite.choose(names, tags), options, skip=skip)
-    watching = watcher(as_json)
+def _many(
+    names: list[str],
+    tags: list[str],
+    options: Options,
+    fail_fast: bool,
+    skip: bool,
+    as_json: bool,
+    annotator: Annotator,
+    telling: Prepare,
+) -> None:
+    drills = suite.choose(names, tags)
+    told = telling(drills)
+    chosen = suite.check(drills, options, skip=skip)
+    for drill in chosen.drills:
+        warn_of_secrets(drill)
     title = "-".join(tags) or "suite"
-    finish_suite(suite.run(chosen, options, watching, name=title, fail_fast=fail_fast), as_json)
+    finished = suite.run(chosen, options, watcher(as_json), name=title, fail_fast=fail_fast)
+    annotator.suite(finished.folder)
+    show_suite(finished, as_json)
+    told.suite(finished)
+    raise typer.Exit(finished.code)
 
 
 def finish(run_dir: rundir.RunDir, as_json: bool) -> None:
     """Show the verdict and end with its exit code."""
+    raise typer.Exit(show(run_dir, as_json))
+
+
+def show(run_dir: rundir.RunDir, as_json: bool) -> int:
+    """Show the verdict; returns its exit code."""
     raw = run_dir.verdict.read_text()
     document: dict[str, Any] = json.loads(raw)
     if as_json:
@@ -124,5 +179,11 @@ def finish(run_dir: rundir.RunDir, as_json: bool) -> None:
             sys.stdout.flush()
     else:
         print_verdict(document)
-        ERR.print(f"report: {run_dir.path / 'report.html'}", soft_wrap=True)
-    raise typer.Exit(EXIT_CODES[document["outcome"]])
+        _point_to_report(run_dir)
+    return EXIT_CODES[str(document["outcome"])]
+
+
+def _point_to_report(run_dir: rundir.RunDir) -> None:
+    report = run_dir.path / "report.html"
+    if report.exists():
+        ERR.print(f"report: {report}", soft_wrap=True)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -79,8 +78,8 @@ def watcher(as_json: bool) -> OnScreen | InLines:
     return OnScreen() if ERR.is_terminal and not as_json else InLines()
 
 
-def finish_suite(suite: Suite, as_json: bool) -> None:
-    """Show what came of the suite and end with its exit code."""
+def show_suite(suite: Suite, as_json: bool) -> None:
+    """Show what came of the suite."""
     if as_json:
         with contextlib.suppress(OSError):  # nobody reads any more: the exit code still says what was found
             sys.stdout.write(json.dumps(suite.to_document(), indent=1) + "\n")
@@ -89,7 +88,6 @@ def finish_suite(suite: Suite, as_json: bool) -> None:
         print_suite(suite)
     if suite.stopped and suite.exit_code:
         complain(suite.stopped)
-    raise typer.Exit(suite.code)
 
 
 def print_suite(suite: Suite, console: Console = ERR) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rich.console import Console, Group
@@ -13,20 +13,27 @@ from rich.live import Live
 from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from drills import spec
 from drills.naming import shown
+from drills.privacy import redacted
 from drills.recording.record import Event
+from drills.spec import Drill
 from drills.watch import Glance
 
 
 # Everything for people goes to stderr; stdout is for what programs read. NO_COLOR and dumb terminals are honoured.
 class Terminal(Console):
-    """A console whose reader may go away: what is being done goes on, unheard."""
+    """A console that shows no secrets, and whose reader may go away: what is being done goes on, unheard."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        return redacted(super()._render_buffer(buffer))
 
     def _check_buffer(self) -> None:
         try:
@@ -45,7 +52,18 @@ _KEEP = 9
 
 def complain(message: str) -> None:
     """One error, printed once."""
-    ERR.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    ERR.print(Text.assemble(("error: ", "bold red"), redacted(message)), soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Something to put right that keeps nothing from going on."""
+    ERR.print(Text.assemble(("warning: ", "yellow"), redacted(message)), soft_wrap=True)
+
+
+def warn_of_secrets(drill: Drill) -> None:
+    """One warning for each line of the drill file that holds a secret; what is recorded does not."""
+    for message in spec.inline_secrets(drill.path):
+        warn(message)
 
 
 def words(event: Event) -> str | None:

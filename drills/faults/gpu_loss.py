@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import all_of, answer_degraded
-from drills.faults.picked import Misfit, misfit, picked, picked_at, share_text
+from drills.faults.picked import Picking, share_text
 from drills.targets.base import GpuFaultable, RealGpu, Target
 
 _FIDELITY = {
@@ -37,25 +37,17 @@ _FIDELITY = {
 
 
 @dataclass(frozen=True)
-class GpuLoss:
+class GpuLoss(Picking):
     """Make the accelerator of ``node``, or of ``count`` nodes of ``region``, fail.
 
     ``layer`` is ``auto`` (default: ``context`` on a GPU, else ``simulated``), ``context``, ``hidden`` or ``simulated``.
     """
 
-    node: str = ""
-    region: str = ""
-    count: int = 1
     layer: Literal["auto", "context", "hidden", "simulated"] = "auto"
     name: ClassVar[str] = "gpu_loss"
     needs: ClassVar[tuple[type, ...]] = (GpuFaultable,)
     effect_timeout_s: ClassVar[float] = 15.0
     """A node that restarts without its GPU has to load the model first."""
-
-    @staticmethod
-    def misfit(given: Mapping[str, Any], nodes: Nodes) -> Misfit | None:
-        """What is wrong with the arguments together; None where nothing is."""
-        return misfit(given, nodes)
 
     @staticmethod
     def needs_for(given: Mapping[str, Any]) -> tuple[type, ...]:
@@ -66,7 +58,7 @@ class GpuLoss:
         return _FIDELITY[target.accelerator_layer(self.node or self.region, self.layer)]
 
     def blast_radius(self, nodes: Nodes) -> BlastRadius:
-        names = picked(self, nodes)
+        names = self.names(nodes)
         return BlastRadius(names, f"the accelerators of {share_text(names, nodes)}, which go on on their CPUs")
 
     def inject(self, target: GpuFaultable) -> None:
@@ -84,7 +76,7 @@ class GpuLoss:
         return all_of(_sound(target, node) for node in self._nodes(target))
 
     def _nodes(self, target: Any) -> tuple[str, ...]:
-        return picked_at(self, target)
+        return self.names_at(target)
 
 
 def _degraded(target: Target, node: str) -> Evidence:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import all_of, ask_node
-from drills.faults.picked import Misfit, misfit, picked, picked_at, share_text
+from drills.faults.picked import Misfit, Picking, share_text
 from drills.targets.base import GpuSlowable, Target
 
 LEAST_MS, MOST_MS = 50.0, 10_000.0
@@ -25,12 +25,9 @@ SEEN = 0.7
 
 
 @dataclass(frozen=True)
-class GpuSlow:
+class GpuSlow(Picking):
     """Let every run on the accelerator of ``node``, or of ``count`` nodes of ``region``, take ``delay_ms`` longer."""
 
-    node: str = ""
-    region: str = ""
-    count: int = 1
     delay_ms: float = 300.0
     name: ClassVar[str] = "gpu_slow"
     needs: ClassVar[tuple[type, ...]] = (GpuSlowable,)
@@ -41,7 +38,7 @@ class GpuSlow:
         """What is wrong with the arguments together; None where nothing is."""
         if not LEAST_MS <= given["delay_ms"] <= MOST_MS:
             return "delay_ms", f"{given['delay_ms']:g} is not from {LEAST_MS:g} to {MOST_MS:g} milliseconds.", ""
-        return misfit(given, nodes)
+        return Picking.misfit(given, nodes)
 
     def fidelity(self, target: Any) -> Fidelity:
         return Fidelity(
@@ -51,12 +48,12 @@ class GpuSlow:
         )
 
     def blast_radius(self, nodes: Nodes) -> BlastRadius:
-        names = picked(self, nodes)
+        names = self.names(nodes)
         return BlastRadius(names, f"the accelerators of {share_text(names, nodes)}: every batch takes longer there")
 
     def look_first(self, target: Target) -> list[str]:
         """How long each node's answers take with nothing broken."""
-        usual = {node: _asked(target, node).shortest_s for node in picked_at(self, target)}
+        usual = {node: _asked(target, node).shortest_s for node in self.names_at(target)}
         noted = [f"{node} {took_s:.4f}" for node, took_s in usual.items() if took_s is not None]
         self.recall(noted)
         return noted
@@ -65,18 +62,18 @@ class GpuSlow:
         object.__setattr__(self, "_usual_s", {node: float(s) for node, s in (line.split() for line in noted)})
 
     def inject(self, target: GpuSlowable) -> None:
-        for node in picked_at(self, target):  # type: ignore[arg-type]  # what can be slowed down is a target
+        for node in self.names_at(target):
             target.slow_accelerator(node, self.delay_ms)
 
     def took_effect(self, target: Target) -> Evidence:
-        return all_of(self._slow(target, node) for node in picked_at(self, target))
+        return all_of(self._slow(target, node) for node in self.names_at(target))
 
     def heal(self, target: GpuSlowable) -> None:
-        for node in picked_at(self, target):  # type: ignore[arg-type]  # as above
+        for node in self.names_at(target):
             target.speed_accelerator(node)
 
     def healed(self, target: Target) -> Evidence:
-        return all_of(self._fast(target, node) for node in picked_at(self, target))
+        return all_of(self._fast(target, node) for node in self.names_at(target))
 
     def _slow(self, target: Target, node: str) -> Evidence:
         usual_s, took = self._usual(node), _asked(target, node)

@@ -11,23 +11,20 @@ from typing import Any, ClassVar, Literal
 
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import all_of, ask_node
-from drills.faults.picked import Misfit, misfit, picked, picked_at, share_text
+from drills.faults.picked import Misfit, Picking, share_text
 from drills.targets.base import CORRUPT_PREFIX, ModelsRollable, Target
 
 MOST_FLIPS = 1_000_000
 
 
 @dataclass(frozen=True)
-class ModelCorrupt:
+class ModelCorrupt(Picking):
     """Roll out a copy of the model with ``flips`` bytes of ``file`` flipped.
 
     To ``node``, or to ``count`` nodes of ``region``; ``by`` is ``reload`` (default: while the node
     serves) or ``restart`` (the node starts with it).
     """
 
-    node: str = ""
-    region: str = ""
-    count: int = 1
     file: Literal[
         "model.onnx", "item_embeddings.npy", "items.json", "histories.json", "evaluation.json", "manifest.json"
     ] = "model.onnx"
@@ -42,7 +39,7 @@ class ModelCorrupt:
         """What is wrong with the arguments together; None where nothing is."""
         if not 1 <= given["flips"] <= MOST_FLIPS:
             return "flips", f"{given['flips']} is not from 1 to {MOST_FLIPS:,} bytes.", ""
-        return misfit(given, nodes)
+        return Picking.misfit(given, nodes)
 
     def fidelity(self, target: Any) -> Fidelity:
         return Fidelity(
@@ -52,23 +49,23 @@ class ModelCorrupt:
         )
 
     def blast_radius(self, nodes: Nodes) -> BlastRadius:
-        names = picked(self, nodes)
+        names = self.names(nodes)
         text = f"{share_text(names, nodes)} are given a damaged model, which they should refuse"
         return BlastRadius(names, text)
 
     def inject(self, target: ModelsRollable) -> None:
-        for node in picked_at(self, target):  # type: ignore[arg-type]  # where models are rolled out is a target
+        for node in self.names_at(target):
             target.roll_out_corrupt(node, self.file, self.flips, self.by)
 
     def took_effect(self, target: Target) -> Evidence:
-        return all_of(_given(target, node) for node in picked_at(self, target))
+        return all_of(_given(target, node) for node in self.names_at(target))
 
     def heal(self, target: ModelsRollable) -> None:
-        for node in picked_at(self, target):  # type: ignore[arg-type]  # as above
+        for node in self.names_at(target):
             target.roll_back(node)
 
     def healed(self, target: Any) -> Evidence:
-        return all_of(_good(target, node) for node in picked_at(self, target))
+        return all_of(_good(target, node) for node in self.names_at(target))
 
 
 def _given(target: Target, node: str) -> Evidence:

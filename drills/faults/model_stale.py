@@ -5,32 +5,23 @@ The release is a real one: the state of the same training before it learnt each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import all_of, ask_node
-from drills.faults.picked import Misfit, misfit, picked, picked_at, share_text
+from drills.faults.picked import Picking, share_text
 from drills.targets.base import ModelsRollable, Target
 
 
 @dataclass(frozen=True)
-class ModelStale:
+class ModelStale(Picking):
     """Let ``node``, or ``count`` nodes of ``region``, serve the release of the model before the current one."""
 
-    node: str = ""
-    region: str = ""
-    count: int = 1
     name: ClassVar[str] = "model_stale"
     needs: ClassVar[tuple[type, ...]] = (ModelsRollable,)
     effect_timeout_s: ClassVar[float] = 15.0
     """A node loads and warms the other model before it serves it."""
-
-    @staticmethod
-    def misfit(given: Mapping[str, Any], nodes: Nodes) -> Misfit | None:
-        """What is wrong with the arguments together; None where nothing is."""
-        return misfit(given, nodes)
 
     def fidelity(self, target: Any) -> Fidelity:
         return Fidelity(
@@ -40,22 +31,22 @@ class ModelStale:
         )
 
     def blast_radius(self, nodes: Nodes) -> BlastRadius:
-        names = picked(self, nodes)
+        names = self.names(nodes)
         return BlastRadius(names, f"the recommendations of {share_text(names, nodes)} come from an older model")
 
     def inject(self, target: ModelsRollable) -> None:
-        for node in picked_at(self, target):  # type: ignore[arg-type]  # where models are rolled out is a target
+        for node in self.names_at(target):
             target.roll_out_previous(node)
 
     def took_effect(self, target: Any) -> Evidence:
-        return all_of(_serves(target, node, "previous") for node in picked_at(self, target))
+        return all_of(_serves(target, node, "previous") for node in self.names_at(target))
 
     def heal(self, target: ModelsRollable) -> None:
-        for node in picked_at(self, target):  # type: ignore[arg-type]  # as above
+        for node in self.names_at(target):
             target.roll_back(node)
 
     def healed(self, target: Any) -> Evidence:
-        return all_of(_serves(target, node, "current") for node in picked_at(self, target))
+        return all_of(_serves(target, node, "current") for node in self.names_at(target))
 
 
 def _serves(target: Any, node: str, release: str) -> Evidence:

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 from drills.faults.base import BlastRadius, Evidence, Fidelity, Nodes, activities
 from drills.faults.looks import node_silent, nodes_ready
-from drills.faults.picked import Misfit, misfit, picked, picked_at, share_text
+from drills.faults.picked import Misfit, Picking, share_text
 from drills.targets.base import Killable, Target
 
 LONGEST_S = 600.0
 
 
 @dataclass(frozen=True)
-class NodeKill:
+class NodeKill(Picking):
     """Nodes die at once, as after an out-of-memory kill or a crash.
 
     Sends ``signal`` (default KILL) to the process of ``node``, or of ``count`` nodes of ``region``. Healing starts them
@@ -24,9 +24,6 @@ class NodeKill:
     systemd or Kubernetes would, each time they end until the fault is healed.
     """
 
-    node: str = ""
-    region: str = ""
-    count: int = 1
     signal: str = "KILL"
     restart: bool = False
     restart_after_s: float = 0.0
@@ -41,7 +38,7 @@ class NodeKill:
             return "restart_after_s", "nobody restarts the node.", "Add restart: true, or remove it."
         if not 0 <= after_s <= LONGEST_S:
             return "restart_after_s", f"{after_s} is not from 0 to {LONGEST_S:g} seconds.", ""
-        return misfit(given, nodes)
+        return Picking.misfit(given, nodes)
 
     def fidelity(self, target: Any) -> Fidelity:
         return Fidelity(
@@ -51,13 +48,13 @@ class NodeKill:
         )
 
     def blast_radius(self, nodes: Nodes) -> BlastRadius:
-        names = picked(self, nodes)
+        names = self.names(nodes)
         text = share_text(names, nodes)
         return BlastRadius(names, f"{text}; started again by a supervisor" if self.restart else text)
 
     def look_first(self, target: Target) -> list[str]:
         """See which process each node is: one that was restarted fast is not caught silent, but is another one."""
-        names = picked_at(self, target)
+        names = self.names_at(target)
         self.recall([f"{name} {_instance(target, name)}" for name in names])
         return []
 
@@ -66,11 +63,11 @@ class NodeKill:
 
     def inject(self, target: Killable) -> None:
         number = signals.Signals[f"SIG{self.signal}"].value
-        for name in picked_at(self, target):  # type: ignore[arg-type]  # what can be killed is a target
+        for name in self.names_at(target):
             target.kill_node(name, number, self.restart_after_s if self.restart else None)
 
     def took_effect(self, target: Target) -> Evidence:
-        seen = [self._hit(target, name) for name in picked_at(self, target)]
+        seen = [self._hit(target, name) for name in self.names_at(target)]
         if all(evidence.observed for evidence in seen):
             return Evidence(True, "; ".join(evidence.text for evidence in seen))
         return next(evidence for evidence in seen if not evidence.observed)
@@ -83,12 +80,12 @@ class NodeKill:
         return node_silent(target, name)
 
     def heal(self, target: Killable) -> None:
-        for name in picked_at(self, target):  # type: ignore[arg-type]  # as above
+        for name in self.names_at(target):
             target.start_node(name)
         self.recall([])
 
     def healed(self, target: Target) -> Evidence:
-        return nodes_ready(target, picked_at(self, target))
+        return nodes_ready(target, self.names_at(target))
 
 
 def _instance(target: Target, name: str) -> str:

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from drills.errors import UsageError
 from drills.faults.base import Nodes
-from drills.targets.base import REGIONS, Target
+from drills.targets.base import REGIONS
 
 Misfit = tuple[str, str, str]
 """An argument, what is wrong with it, and what to write instead."""
 
 
-class Picks(Protocol):
-    """A fault with these arguments: ``node``, or ``region`` with ``count``."""
+@dataclass(frozen=True)
+class Picking:
+    """The arguments of a fault that is about nodes: ``node``, or ``region`` with ``count``."""
 
-    @property
-    def node(self) -> str: ...
+    node: str = ""
+    region: str = ""
+    count: int = 1
 
-    @property
-    def region(self) -> str: ...
+    @staticmethod
+    def misfit(given: Mapping[str, Any], nodes: Nodes) -> Misfit | None:
+        """What is wrong with the arguments together; None where nothing is."""
+        return _misfit(given["node"], given["region"], given["count"], nodes)
 
-    @property
-    def count(self) -> int: ...
+    def names(self, nodes: Nodes) -> tuple[str, ...]:
+        """The names of the nodes that the fault is about; raises UsageError where its arguments do not fit."""
+        if wrong := _misfit(self.node, self.region, self.count, nodes):
+            raise UsageError(f"{wrong[1]} {wrong[2]}")
+        return (self.node,) if self.node else tuple(nodes[self.region][: self.count])
+
+    def names_at(self, target: Any) -> tuple[str, ...]:
+        """The same of a target that is up, whatever else is known of what it can do."""
+        return self.names({region: target.nodes_of(region) for region in REGIONS})
 
 
-def misfit(given: Mapping[str, Any], nodes: Nodes) -> Misfit | None:
-    """What is wrong with ``node``, ``region`` and ``count`` together; None where nothing is."""
-    node, region, count = given["node"], given["region"], given["count"]
+def _misfit(node: str, region: str, count: int, nodes: Nodes) -> Misfit | None:
     if not node and not region:
         return "node", "the argument 'node' or 'region' is missing.", _example(nodes)
     if node and region:
@@ -44,18 +54,6 @@ def misfit(given: Mapping[str, Any], nodes: Nodes) -> Misfit | None:
 def _example(nodes: Nodes) -> str:
     first = next(iter(nodes[REGIONS[0]]), "primary/node-1")
     return f"It takes node (such as {first}), or region (such as primary) and count."
-
-
-def picked(fault: Picks, nodes: Nodes) -> tuple[str, ...]:
-    """The names of the nodes that ``fault`` is about; raises UsageError where its arguments do not fit."""
-    if wrong := misfit({"node": fault.node, "region": fault.region, "count": fault.count}, nodes):
-        raise UsageError(f"{wrong[1]} {wrong[2]}")
-    return (fault.node,) if fault.node else tuple(nodes[fault.region][: fault.count])
-
-
-def picked_at(fault: Picks, target: Target) -> tuple[str, ...]:
-    """The same of a target that is up."""
-    return picked(fault, {region: target.nodes_of(region) for region in REGIONS})
 
 
 def share_text(names: tuple[str, ...], nodes: Nodes) -> str:

@@ -65,6 +65,15 @@ def merge(path: Path, parts: Iterable[Iterator[Frame]]) -> None:
     partial.replace(path)
 
 
+def table(parts: Iterable[Iterator[Frame]]) -> pa.Table:
+    """What ``merge`` would write, in memory."""
+    columns = _Columns()
+    for frames in parts:
+        for frame in frames:
+            columns.add(frame)
+    return pa.concat_tables([SCHEMA.empty_table(), *columns.sorted_tables()])
+
+
 class _Columns:
     """The requests of all frames so far; what many have in common is kept once, as a kind."""
 

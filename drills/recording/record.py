@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from drills.privacy import known
 from drills.recording import frames
 from drills.recording.frames import Frame, Kind, Scanner
 from drills.recording.tables import read_table, write_table
@@ -26,6 +27,8 @@ STREAMS = ("probe_read", "probe_write", "quality", "load")
 FLUSH_S = 0.2
 FRAME_ROWS = 4096
 _READ_BYTES = 2**20
+_OF_IDS = ("baseline.recorded",)
+"""Events that hold nothing but recdr's own words and the items' ids, which are compared with those in the requests."""
 
 
 class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -88,7 +91,11 @@ class EventWriter:
         self.trial = trial
 
     def write(self, kind: str, /, *, t: int | None = None, durable: bool = False, **data: Any) -> Event:
-        """Append one event; ``durable`` returns only once it is on the disk. Raises OSError where the disk is full."""
+        """Append one event; ``durable`` returns only once it is on the disk. Raises OSError where the disk is full.
+
+        Nothing secret reaches the file, nor the event that is returned.
+        """
+        data = data if kind in _OF_IDS else known.redacted(data)
         event = Event(t=time.monotonic_ns() if t is None else t, kind=kind, trial=self.trial, data=data)
         line = b"\n" * self._torn + msgspec.json.encode(event) + b"\n"
         self._torn = os.write(self._fd, line) != len(line)
@@ -143,7 +150,7 @@ class RequestWriter:
         """Hand everything written so far to the operating system, where readers see it."""
         if self._ids:
             frame = Frame(
-                kinds=list(self._kinds),
+                kinds=[_without_secrets(kind) for kind in self._kinds],
                 kind=frames.transposed(self._kind),
                 scheduled=frames.transposed(self._scheduled),
                 late=frames.transposed(self._late),
@@ -168,6 +175,13 @@ class RequestWriter:
         self._ids: list[str | None] = []
         self._lists: dict[tuple[str, ...], int] = {}
         self._last = 0  # scheduled, of the request before
+
+
+def _without_secrets(kind: Kind) -> Kind:
+    """What the service calls its regions, nodes and models is the service's to choose."""
+    trial, stream, op, status, error, region, node, model, *rest = kind
+    names = (known.redacted_name(name) for name in (region, node, model))
+    return (trial, stream, op, status, error, *names, *rest)  # type: ignore[return-value]  # mypy loses count
 
 
 def part_frames(path: Path) -> Iterator[Frame]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from drills.errors import HostError, UsageError
+from drills.privacy import redacted
 from drills.recording.tables import SCHEMA_VERSION
 
 _PACKAGES = (
@@ -146,11 +147,15 @@ def create(runs: Path, name: str) -> RunDir:
     return run
 
 
-def find(runs: Path, name: str | None) -> RunDir:
-    """The run called ``name`` (an id, its unique beginning, or a path); without a name the latest."""
-    if name and (Path(name) / "meta.json").is_file():
+def find(runs: Path, name: str | None, *, unfinished: bool = False) -> RunDir:
+    """The run called ``name`` (an id, its unique beginning, or a path); without a name the latest.
+
+    ``unfinished``: also one that ended before anything was deployed, which holds no more than its drill and events.
+    """
+    marks = ("meta.json", "events.jsonl", "drill.yaml") if unfinished else ("meta.json",)
+    if name and any((Path(name) / mark).is_file() for mark in marks):
         return RunDir(Path(name).absolute())
-    known = sorted(p.parent.name for p in runs.glob("*/meta.json"))
+    known = sorted({p.parent.name for mark in marks for p in runs.glob(f"*/{mark}")})
     found = [run for run in known if run.startswith(name or "")]
     if not found:
         raise UsageError(
@@ -171,7 +176,7 @@ def write_meta(run: RunDir, facts: Mapping[str, Any]) -> None:
         "versions": versions(),
         "host": host_facts(),
     }
-    write_json(run.meta, {**known, **facts})
+    write_json(run.meta, redacted({**known, **facts}))
 
 
 def read_meta(run: RunDir) -> dict[str, Any]:

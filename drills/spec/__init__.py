@@ -5,11 +5,15 @@ rules.py         what one setting may be
 model.py         Drill and its parts, with every default and bound
 objectives.py    bounds on measures
 service.py       a service that recdr did not deploy: audience.py its users and items
+notify.py        who is told of what came of it
 method.py        activities; arguments.py the arguments of recdr's faults
+inline.py        secrets that stand in a drill file, to be warned of
 load.py          a path in, a Drill or a SpecError out
+places.py        the line of each objective
 schema.py        the same rules as a JSON Schema for editors
 """
 
+from drills.spec.inline import inline_secrets
 from drills.spec.load import load
 from drills.spec.model import (
     AbortIf,
@@ -20,6 +24,7 @@ from drills.spec.model import (
     HookArgument,
     Load,
     Mix,
+    Notify,
     Objective,
     ProbeRates,
     Recovery,
@@ -29,6 +34,7 @@ from drills.spec.model import (
     Topology,
     Variant,
 )
+from drills.spec.places import objective_lines
 from drills.spec.shipped import SCHEMA, find, shipped
 
 __all__ = [
@@ -41,6 +47,7 @@ __all__ = [
     "HookArgument",
     "Load",
     "Mix",
+    "Notify",
     "Objective",
     "ProbeRates",
     "Recovery",
@@ -50,6 +57,8 @@ __all__ = [
     "Topology",
     "Variant",
     "find",
+    "inline_secrets",
     "load",
+    "objective_lines",
     "shipped",
 ]

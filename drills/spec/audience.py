@@ -105,7 +105,7 @@ def held_out(doc: Document, where: Where, beside: Beside) -> dict[str, tuple[str
             remedy = 'A line is {"user": "u1", "items": ["i7", "i9"]}.'
             raise doc.error((*where, "file"), f"{path}:{count}: {error}", remedy) from None
         if str(row.user) in found:
-            raise doc.error((*where, "file"), f"{path}:{count}: the user {str(row.user)[:60]!r} stands there twice")
+            raise doc.error((*where, "file"), f"{path}:{count}: this user stands there twice")
         if row.items and str(row.user) and _sendable(str(row.user)):
             found[str(row.user)] = tuple(dict.fromkeys(map(str, row.items)))
     if not found and beside.looked_up:

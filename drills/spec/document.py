@@ -23,6 +23,18 @@ MAX_VALUES = 20_000
 MAX_DEPTH = 50
 EXTENSION = "recdr"
 
+
+@dataclass(frozen=True)
+class Kind:
+    """What is said of a file of this kind that is wrong; ``form`` is a whole clause, ``start`` how to begin one."""
+
+    noun: str = "drill"
+    form: str = "a drill is a mapping that begins with a title"
+    start: str = "Copy a shipped drill to begin with, say failover.yaml."
+
+
+DRILL = Kind()
+
 Where = tuple[str | int, ...]
 """The keys and list positions that lead from the top of the file to a value."""
 
@@ -77,11 +89,11 @@ def _dotted(where: Where) -> str:
     return text
 
 
-def read(path: Path) -> Document:
-    """Read a drill file without judging its contents; raises SpecError where it is no YAML mapping."""
-    text = _text(path)
+def read(path: Path, kind: Kind = DRILL) -> Document:
+    """Read a file, a drill's by default, without judging its contents; raises SpecError where it is no YAML mapping."""
+    text = _text(path, kind)
     try:
-        return _Reader(path, text).document()
+        return _Reader(path, text, kind).document()
     except yaml.reader.ReaderError as error:
         # A whole text was given, so the position counts characters of it.
         line = text.count("\n", 0, error.position) + 1
@@ -96,17 +108,17 @@ def read(path: Path) -> Document:
 _TOO_DEEP = f"At most {MAX_DEPTH} levels are allowed, and an alias may not contain itself."
 
 
-def _text(path: Path) -> str:
-    """The whole file as text; what cannot be a drill is refused before it is read."""
+def _text(path: Path, kind: Kind) -> str:
+    """The whole file as text; what cannot be of its kind is refused before it is read."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise SpecError(path, "this is a directory, not a drill file")
+            raise SpecError(path, f"this is a directory, not a {kind.noun} file")
         if not stat.S_ISREG(mode):
             raise SpecError(path, "this is not a regular file")
         if path.suffix not in SUFFIXES:
             remedy = f"Chaos Toolkit reads only {', '.join(SUFFIXES)}: rename it."
-            raise SpecError(path, f"a drill file cannot end in {path.suffix or 'nothing'!r}.", remedy=remedy)
+            raise SpecError(path, f"a {kind.noun} file cannot end in {path.suffix or 'nothing'!r}.", remedy=remedy)
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -114,14 +126,14 @@ def _text(path: Path) -> str:
     except (OSError, ValueError) as error:
         raise SpecError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(raw) > MAX_BYTES:
-        raise SpecError(path, f"is larger than {MAX_BYTES // 1024} KiB, which no drill is")
+        raise SpecError(path, f"is larger than {MAX_BYTES // 1024} KiB, which no {kind.noun} is")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SpecError(path, "is not UTF-8 text.", line=line, remedy="Save it as UTF-8.") from None
     if not text.strip():
-        raise SpecError(path, "is empty.", remedy="Copy a shipped drill to begin with, say failover.yaml.")
+        raise SpecError(path, "is empty.", remedy=kind.start)
     return text
 
 
@@ -143,6 +155,7 @@ class _Reader:
 
     path: Path
     text: str
+    kind: Kind = DRILL
     lines: dict[Where, int] = field(default_factory=dict)
     texts: dict[Where, str] = field(default_factory=dict)
     values: int = 0
@@ -157,7 +170,7 @@ class _Reader:
         finally:
             self.loader.dispose()
         if not isinstance(data, dict):
-            raise SpecError(self.path, "a drill is a mapping that begins with a title", line=1)
+            raise SpecError(self.path, self.kind.form, line=1)
         return Document(self.path, data, self.lines, self.texts)
 
     def convert(self, node: yaml.Node, where: Where) -> Any:
@@ -168,7 +181,7 @@ class _Reader:
             return [self.item(item, (*where, i)) for i, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, where)
-        raise self.error(node, where, f"the YAML tag {node.tag!r} has no meaning in a drill")
+        raise self.error(node, where, f"the YAML tag {node.tag!r} has no meaning in a {self.kind.noun}")
 
     def count(self, node: yaml.Node, where: Where) -> None:
         """Bounds the work: a few lines of nested aliases can stand for billions of values."""

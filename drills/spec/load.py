@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from drills import privacy
 from drills.spec.audience import Beside
 from drills.spec.document import EXTENSION, Document, Where, read
 from drills.spec.method import pauses_s, read_method
 from drills.spec.model import Drill, FaultUse, Guard, Mix, ServiceSettings, Settings, Variant
+from drills.spec.notify import read_notify
 from drills.spec.objectives import read_objectives
 from drills.spec.registries import faults
 from drills.spec.rules import close_to, mapping, nearest, only_keys, read_settings, sequence, text
@@ -27,11 +29,15 @@ def load(path: Path | str, *, recorded: bool = False) -> Drill:
     ``recorded``: the file is a run's own copy; what stood beside the drill (users, the environment) is not asked for.
     """
     doc = read(Path(path))
+    if not recorded:
+        privacy.learn_drill(doc.data)
     about = _about(doc)
     extension = _extension(doc)
-    written = read_settings(Settings, doc, extension, beside=("name", "service", "variants", "objectives"))
+    written = read_settings(Settings, doc, extension, beside=("name", "service", "variants", "objectives", "notify"))
     settings = Settings(**written)
     service = _service(doc, extension, settings.target, Beside(Path(path).absolute().parent, not recorded))
+    if service is not None and not recorded:
+        privacy.learn(people=_named(service, doc.value((*extension, "service", "users"))))
     _check_mix(doc, (*extension, "load", "mix"), settings.load.mix)
     _check_guard(doc, (*extension, "guard"), settings.guard)
     configuration = mapping(doc, ("configuration",)) if "configuration" in doc.data else {}
@@ -45,6 +51,7 @@ def load(path: Path | str, *, recorded: bool = False) -> Drill:
     _check_load(doc, extension, settings, injections)
     for values in configurations:
         _check_duration(doc, extension, settings, pauses_s(doc, values))
+    written["notify"] = read_notify(doc, extension)
     written["trials"] = _trials(doc, extension, written.get("trials"), variants)
     return Drill(
         **about,
@@ -56,6 +63,12 @@ def load(path: Path | str, *, recorded: bool = False) -> Drill:
         objectives=objectives,
         injections=injections,
     )
+
+
+def _named(service: ServiceSettings, users: Any) -> Iterable[str]:
+    """The users that somebody named; those that recdr counts up (``{count: 200, prefix: user-}``) are nobody's."""
+    counted = isinstance(users, dict) and "count" in users
+    return service.held_out if counted else {*service.users, *service.held_out}
 
 
 def _check_load(doc: Document, extension: Where, settings: Settings, injections: Iterable[Iterable[FaultUse]]) -> None:

@@ -152,6 +152,22 @@ class Variant:
     configuration: dict[str, Any] = field(default_factory=dict)
 
 
+WHEN = ("changed", "fail", "unknown", "pass")
+TOLD_WHEN = ("changed", "fail", "unknown")
+
+
+@dataclass(frozen=True)
+class Notify:
+    """Somebody who is told what came of the drill.
+
+    ``to_env`` names the environment variable that holds the address: addresses are secrets, and the file is copied into
+    every run. ``when`` are those of ``WHEN`` that they are told of.
+    """
+
+    to_env: str
+    when: tuple[str, ...] = TOLD_WHEN
+
+
 @dataclass(frozen=True)
 class FaultUse:
     """A fault that the method injects, with its arguments after substitution and the line it stands on."""
@@ -234,6 +250,7 @@ class Settings:
     guard: Annotated[Guard, "When a trial is stopped early."] = Guard()
     variants: tuple[Variant, ...] = ()
     objectives: dict[str, Objective] = field(default_factory=dict)
+    notify: tuple[Notify, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from drills.spec.arguments import LAYERS, REGIONS, SIGNALS
 from drills.spec.document import EXTENSION
 from drills.spec.method import FUNCTIONS
 from drills.spec.model import PHASES, HookArgument, Settings
+from drills.spec.notify import notify_schema
 from drills.spec.objectives import DEFAULT_PHASE, allowed_keys, bound_rule
 from drills.spec.registries import FAULT_PACKAGE, MeasureRule, faults, measures
 from drills.spec.rules import Choice, Number, Setting, settings
@@ -85,6 +86,7 @@ def _recdr() -> Schema:
         "description": "Ways to run the drill, one a trial in turn.",
         "items": _closed(variant, ["name", "configuration"]),
     }
+    properties["notify"] = notify_schema()
     properties["objectives"] = {
         **_closed({name: _objective(measure) for name, measure in measures().items()}, []),
         "minProperties": 1,

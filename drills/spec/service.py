@@ -278,7 +278,8 @@ def _check_lists(
         for name in sorted(numbers_in(ask.body) & {"user", "item"}):
             wrong = next((value for value in lists[f"{name}s"] if not value.isdecimal()), None)
             if wrong is not None:
-                raise doc.error((*where, kind, "body"), f"{{{name}:number}} is sent, and {wrong[:60]!r} is no number")
+                shown = repr(wrong[:60]) if name == "item" else f"user {lists['users'].index(wrong) + 1} of the list"
+                raise doc.error((*where, kind, "body"), f"{{{name}:number}} is sent, and {shown} is no number")
         for name in sorted(numbers_in(ask.body) - {"user", "item", "n", "k"}):
             raise doc.error((*where, kind, "body"), f"{{{name}:number}} cannot be a number", f"Write {{{name}}}.")
     if beside.looked_up and len(lists["users"]) < 2:

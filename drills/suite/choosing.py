@@ -32,16 +32,17 @@ def known_tags() -> list[str]:
     return sorted({tag for path in spec.shipped() for tag in spec.load(path).tags})
 
 
-def choose(names: Sequence[str], tags: Sequence[str]) -> list[Drill]:
+def choose(names: Sequence[str], tags: Sequence[str], *, recorded: bool = False) -> list[Drill]:
     """The drills of these names, in this order, or all that come with recdr; with ``tags`` those that have one of them.
 
-    Raises UsageError that names every file that is wrong.
+    ``recorded``: they are not to run here, so what a drill needs beside its file is not asked for. Raises UsageError
+    that names every file that is wrong.
     """
     drills: list[Drill] = []
     problems: list[UsageError] = []
     for name in names or map(str, spec.shipped()):
         try:
-            drills.append(spec.load(spec.find(name)))
+            drills.append(spec.load(spec.find(name), recorded=recorded))
         except UsageError as error:
             problems.append(error)
     _refuse(problems, len(names))

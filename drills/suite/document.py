@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from drills.errors import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, HostError
+from drills.privacy import redacted
 from drills.recording import rundir
 from drills.recording.rundir import RunDir
 from drills.spec import Drill
@@ -143,7 +144,7 @@ class Suite:
 
     def save(self) -> None:
         """Write ``suite.json`` as it is now."""
-        rundir.write_json(self.folder / "suite.json", self.to_document())
+        rundir.write_json(self.folder / "suite.json", redacted(self.to_document()))
 
 
 def create(parent: Path, name: str) -> Path:

@@ -57,7 +57,7 @@ def _bars(trial: Trial) -> list[tuple[str, float, float, str, str, str]]:
         return []
     end = at.s(at.end)
     healed = end if at.healed is None else at.s(at.healed)
-    bars = [("fault", 0.0, healed, FAULT_COLOUR, " ", f"{healed:.1f} s" + ("" if at.healed else ", not healed"))]
+    bars = [("fault", 0.0, healed, FAULT_COLOUR, " ", f"{healed:.1f} s" + ("" if at.healed else ", not seen healed"))]
     for row, name, colour, hatch in (
         ("reads", "rto_read_s", FAILED_COLOUR["reads"], "/"),
         ("writes", "rto_write_s", FAILED_COLOUR["writes"], "x"),

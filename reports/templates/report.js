@@ -147,8 +147,16 @@
         document.getElementById(link.hash.slice(1)).closest("details").open = true;
       });
     }
+    // Nothing can be opened on paper; the logs stay in their files.
+    const closed = [];
     window.addEventListener("beforeprint", () => {
-      for (const details of document.querySelectorAll(".trial > details")) details.open = true;
+      for (const details of document.querySelectorAll("details:not([open], .data, .log)")) {
+        details.open = true;
+        if (!details.matches(".trial > details")) closed.push(details);
+      }
+    });
+    window.addEventListener("afterprint", () => {
+      for (const details of closed.splice(0)) details.open = false;
     });
     const groups = [...document.querySelectorAll(".charts")];
     for (const group of groups) {

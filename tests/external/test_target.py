@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +28,12 @@ from drills.targets.external import target as external
 from drills.targets.external.claim import claim
 from drills.targets.external.target import ExternalTarget
 from drills.targets.registry import attach
-from tests.external.services import COMMAND, drill_for, running
+from tests.external.services import COMMAND, RECDR, drill_for, running
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECDR_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture
@@ -54,12 +61,15 @@ def test_it_deploys_waits_and_is_found_again(port: int, tmp_path: Path) -> None:
     assert deployed.edge_url == f"http://127.0.0.1:{port}"
     again = attach(target.reference)
     assert isinstance(again, ExternalTarget)
-    assert again.settings == target.settings
+    settings = target.settings
+    assert again.settings == dataclasses.replace(settings, users=settings.users[:1], items=settings.items[:1])
     assert again.place == target.place
     assert again.deployment.doors == deployed.doors
 
 
-def test_its_reference_holds_no_secret(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_reference_holds_neither_secrets_nor_users(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "s3cret-of-the-shop")
     settings = settings_for(port, tmp_path)
     read = dataclasses.replace(settings.service.read, headers={"X-Token": "${env:SHOP_TOKEN}"})  # type: ignore[type-var]
@@ -70,6 +80,7 @@ def test_its_reference_holds_no_secret(port: int, tmp_path: Path, monkeypatch: p
     written = target.reference.read_text()
     assert "${env:SHOP_TOKEN}" in written
     assert "s3cret" not in written
+    assert json.loads(written)["settings"]["users"] == []
 
 
 def test_what_does_not_become_healthy_is_torn_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,3 +270,34 @@ def test_options_of_a_lab_are_refused(tmp_path: Path) -> None:
     drill = drill_with(8123, tmp_path, "drills.faults.noop", "inject")
     with pytest.raises(UsageError, match="--ephemeral"):
         opening.check(drill, opening.Wanted(ephemeral=True))
+
+
+def deploying(folder: Path, command: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A drill whose service is deployed by ``command``, run to its end; its run's directory."""
+    drill = drill_for(9, "Shop")
+    deploy = {"command": ["sh", "-c", command], "timeout_s": 20}
+    drill["extensions"][0]["service"].setdefault("hooks", {})["deploy"] = deploy
+    path = folder / "drill.yaml"
+    path.write_text(yaml.safe_dump(drill))
+    environment = {**os.environ, "RECDR_HOME": str(folder / "home"), "NO_COLOR": "1"}
+    ran = subprocess.run(
+        [RECDR, "drill", "run", str(path)], env=environment, capture_output=True, text=True, check=False
+    )
+    return next((folder / "home" / "runs").iterdir()), ran
+
+
+def test_a_run_whose_deployment_fails_has_a_report_that_says_so(tmp_path: Path) -> None:
+    run, ran = deploying(tmp_path, "echo no room at the inn; exit 7")
+    assert ran.returncode == 3, ran.stderr
+    report = (run / "report.html").read_text()
+    assert "The run was aborted:" in report
+    assert "no room at the inn" in report
+    assert "Nothing is on record as deployed." in report
+    assert f"report: {run / 'report.html'}" in ran.stderr
+    assert not (run / "verdict.json").exists()
+
+
+def test_a_run_that_is_interrupted_while_it_deploys_has_a_report(tmp_path: Path) -> None:
+    run, ran = deploying(tmp_path, "kill -INT $PPID; sleep 15")
+    assert ran.returncode == 130, ran.stderr
+    assert "The run was interrupted (SIGINT)." in (run / "report.html").read_text()

@@ -16,7 +16,8 @@ from drills.measures import Measure, Settings, measure_trial
 from drills.recording.record import Event, ReadBack, Request
 from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.verdict import Outcome, judge, to_json
+from drills.verdict import Outcome, judge
+from drills.verdict_document import to_json
 from tests.measures.literal import END_S, event, log_of, ns, quality, reads, request, usual_events, writes
 
 FEW = settings(max_examples=12, deadline=None)

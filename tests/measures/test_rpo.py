@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings, measure_trial
 from drills.measures.rpo import duplicated_events, rpo_events, rpo_s, stale_events
+from drills.objectives import judge_measure
+from drills.outcome import Outcome
 from drills.recording.record import ReadBack
 from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.verdict import Outcome, judge_measure
 from tests.measures.literal import (
     INJECTED_S,
     event,

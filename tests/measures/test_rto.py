@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from drills.measures import Measure, Settings, measure_trial
 from drills.measures.rto import rto_read, rto_write
+from drills.objectives import judge_measure
+from drills.outcome import Outcome
 from drills.recording.record import Event, Request
 from drills.recording.timeline import Timeline
 from drills.spec import Objective
-from drills.verdict import Outcome, judge_measure
 from tests.measures.literal import (
     END_S,
     INJECTED_S,

@@ -59,6 +59,9 @@ class Drilled:
         found: dict[str, Any] = json.loads((self.run / "verdict.json").read_text())
         return found
 
+    def report(self) -> str:
+        return (self.run / "report.html").read_text()
+
     def left(self) -> list[str]:
         """Everything that must not be there any more, in words."""
         found = eventually_empty(lambda: commands_with(str(self.folder)), LEASE_S + 15)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import recdr
 from tests.promise.drilled import LEASE_S, drilling, eventually
 
 
@@ -21,6 +22,7 @@ def test_a_request_to_stop_heals_first(number: signal.Signals, tmp_path: Path) -
         assert drill.verdict()["outcome"] == "UNKNOWN"
         assert drill.events("guard.watchdog") == []
         assert drill.left() == []
+        assert f"Stopped early.</b> The run was interrupted ({number.name})." in drill.report()
 
 
 def test_kill_nine_is_healed_by_the_watchdog(tmp_path: Path) -> None:
@@ -32,6 +34,12 @@ def test_kill_nine_is_healed_by_the_watchdog(tmp_path: Path) -> None:
         assert drill.events("guard.watchdog")[0].data["process"] == "gone"
         assert drill.left() == []
         assert list((tmp_path / "home" / "open-runs").iterdir()) == []
+        healed = recdr(tmp_path / "home", "drill", "heal", str(drill.run))
+        assert healed.returncode == 0, healed.stderr
+        report = drill.report()
+        assert "verdict.json is missing: the run was not judged." in report
+        assert "Its watchdog saw that recdr was killed, and healed:" in report
+        assert "are what the clients had written so far" in report
 
 
 def test_one_that_is_stopped_is_healed_and_ends_as_unknown_when_it_goes_on(tmp_path: Path) -> None:

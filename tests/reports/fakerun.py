@@ -5,6 +5,7 @@ No service is behind it: a real drill takes minutes and namespaces, and reports 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from pathlib import Path
@@ -312,7 +313,7 @@ def meta(trials: int) -> dict[str, Any]:
         "drill": {
             "title": "The standby region takes over when the whole primary region is lost",
             "file": "failover.yaml",
-            "sha256": "5f" * 32,
+            "sha256": hashlib.sha256(DRILL.encode()).hexdigest(),
         },
         "started_at": "2026-11-22T01:30:00+00:00",
         "t_anchor_ns": ANCHOR,

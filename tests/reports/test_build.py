@@ -54,7 +54,7 @@ def test_an_empty_directory_gives_an_unknown_that_says_why(tmp_path: Path) -> No
     html = built["report.html"].read_text()
     assert "UNKNOWN" in html
     assert "The run was not judged" in html
-    assert "No trial was recorded" in html
+    assert "neither events nor requests are there" in html
     suite = ET.parse(built["junit.xml"]).getroot()
     assert suite.get("errors") == suite.get("tests") == "3"
     assert built["summary.md"].read_text().startswith("## ❔ UNKNOWN")

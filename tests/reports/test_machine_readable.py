@@ -71,5 +71,5 @@ def test_the_summary_is_short_and_says_it_all(failed: Path) -> None:
     summary = (failed / "summary.md").read_text()
     assert summary.startswith("## ❌ FAIL: ")
     assert len(summary.splitlines()) < 30
-    assert summary.count("| ❌ FAIL |") == 2
+    assert summary.count("| ❌\u00a0FAIL |") == 2
     assert "`report.html`" in summary

@@ -99,7 +99,7 @@ def test_a_suite_goes_on_after_a_drill_that_could_not_be_and_its_runs_are_whole(
     again = recdr(environment, "drill", "judge", str(elsewhere), "--json")
     assert (again.returncode, again.stdout) == (1, verdict)
     summary = (saved["folder"] / "summary.md").read_text()
-    assert "| bad.yaml | FAIL |" in summary
+    assert "| `bad.yaml` | ❌\u00a0FAIL |" in summary
     groups = ET.parse(saved["folder"] / "junit.xml").getroot()
     assert len(groups) == 3
     assert int(groups.get("failures") or 0) == 1

@@ -13,6 +13,7 @@ import msgspec
 from drills import hooks
 from drills.errors import TargetError
 from drills.hooks import Ended, Place
+from drills.privacy import redacted, vault
 from drills.recording.record import Event
 from drills.spec import ServiceSettings
 from drills.targets.base import Deployment
@@ -26,7 +27,11 @@ Progress = Callable[[str], None]
 
 
 class Reference(msgspec.Struct):
-    """What other processes need to find the service; headers keep their ``${env:NAME}``: no secret is written down."""
+    """What other processes need to find the service.
+
+    The run's directory holds it without secrets and without users; for as long as something may be left to heal, its
+    vault holds it with the one user who is asked for to see whether the service answers.
+    """
 
     kind: str
     settings: ServiceSettings
@@ -58,7 +63,8 @@ class ExternalTarget:
     @classmethod
     def attach(cls, reference: Path) -> ExternalTarget:
         """The service that another process drills, or drilled."""
-        saved = msgspec.json.decode(reference.read_bytes(), type=Reference, dec_hook=_path)
+        raw = vault.kept(reference.parent, reference.name) or reference.read_bytes()
+        saved = msgspec.json.decode(raw, type=Reference, dec_hook=_path)
         target = cls(saved.settings, reference.parent)
         target.place = Place(saved.settings.folder, Path(saved.logs))
         return target
@@ -178,7 +184,16 @@ class ExternalTarget:
             time.sleep(ASK_EVERY_S)
 
     def _save(self) -> None:
-        saved = Reference(self.kind, self.settings, str(self.place.log))
+        settings = self.settings
+        needed = replace(settings, users=settings.users[:1], items=settings.items[:1], held_out={})
+        saved = Reference(self.kind, needed, str(self.place.log))
+        vault.keep(self.reference.parent, self.reference.name, msgspec.json.encode(saved, enc_hook=str))
+        shown = msgspec.to_builtins(Reference(self.kind, replace(needed, users=()), saved.logs), enc_hook=str)
         partial = self.reference.with_suffix(".partial")
-        partial.write_bytes(msgspec.json.encode(saved, enc_hook=str))
+        partial.write_bytes(msgspec.json.encode(redacted(shown)))
         partial.replace(self.reference)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can be asked; not by who comes after a run with which all was well: nobody knows any user then."""
+        return bool(self.settings.users)

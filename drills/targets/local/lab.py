@@ -145,7 +145,7 @@ class Lab(Household):
             "cuts": sorted(self.network.cuts),
             "lost": sorted(self.lost),
             "broken": sorted(self.broken),
-            "torn": sorted(self.stores.torn),
+            "torn": self.stores.rewritable(),
             "held_by": self.lease.held_by(),
             "unhealed": self.unhealed,
         }

@@ -17,7 +17,8 @@ from drills.home import home
 from drills.spec import Drill, Topology
 from drills.targets.base import GpuFaultable, GpuSlowable
 from drills.targets.local import doctor
-from drills.targets.local.target import LocalTarget, Progress, bind
+from drills.targets.local.launching import bind
+from drills.targets.local.target import LocalTarget, Progress
 
 
 def standing_dir() -> Path:

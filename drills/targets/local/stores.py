@@ -135,10 +135,16 @@ class Stores:
             if region in self.torn:
                 self._rewrite(region)
 
+    def rewritable(self) -> list[str]:
+        """The regions whose store has yet to write its file anew and can: not one that another fault holds down."""
+        names = {region: self._name(region) for region in sorted(self.torn)}
+        return [
+            r for r, name in names.items() if name in self._lab.running and f"{name} paused" not in self._lab.broken
+        ]
+
     def _rewrite(self, region: str) -> None:
         """Go on with writing a store's file anew: tell it to, and later see that it did."""
-        name = self._name(region)
-        if name not in self._lab.running or f"{name} paused" in self._lab.broken:
+        if region not in self.rewritable():
             self._rewriting.discard(region)
         elif region not in self._rewriting:
             begun = (self._ask(region, REWRITE)[1] or b"").startswith(b"+Background append only file rewriting started")

@@ -9,12 +9,8 @@ import contextlib
 import dataclasses
 import json
 import os
-import secrets
 import signal as signals
-import socket
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,9 +19,7 @@ from typing import Any
 import httpx
 
 from drills.asking.service import Door
-from drills.errors import HostError, TargetError
-from drills.interruption import held
-from drills.processes import die_with_parent
+from drills.errors import TargetError
 from drills.recording.record import Event, read_events
 from drills.spec import Topology
 from drills.targets.base import NODE_HEADER, REGION_HEADER, REGIONS, Deployment
@@ -40,6 +34,7 @@ from drills.targets.local.abilities import (
     Regions,
     Stores,
 )
+from drills.targets.local.launching import Launcher
 from drills.targets.local.plan import STORE_PORT, Plan
 from drills.targets.local.services import Settings, find_haproxy, find_valkey
 
@@ -69,8 +64,7 @@ class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerator
         self.port = port
         self.progress: Progress = progress or (lambda _: None)
         self._control = ""
-        self._launcher: subprocess.Popen[bytes] | None = None
-        self._deploying: int | None = None
+        self._launcher: Launcher | None = None
         self._deployment: Deployment | None = None
 
     @property
@@ -117,11 +111,15 @@ class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerator
         find_valkey()
         find_haproxy()
         try:
-            settings = self._launch(topology)
+            self._launcher = Launcher(self.lab_dir, self.ephemeral)
+            self._control = self._launcher.control
+            settings = self._launcher.launch(topology, self.bundle, self.port)
+            self._deployment = self._describe(settings)
+            self._save(self._launcher)
             self.progress("starting stores, Sentinels, nodes and the traffic director")
             self._settle("agree", also=self._seed_command(settings))
             self._wait_ready([node for nodes in settings.nodes.values() for node in nodes])
-            self._describe_deployed(settings, round(time.monotonic() - begin, 2))
+            self._describe_deployed(self._launcher, settings, round(time.monotonic() - begin, 2))
             if not self.ephemeral:
                 self._ask("stay")  # the last thing: a lab that is killed half-way must leave nothing
         except BaseException:
@@ -134,18 +132,13 @@ class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerator
         with contextlib.suppress(TargetError):
             self._ask("stop", timeout_s=2.0)
         if self._launcher is not None:
-            try:
-                self._launcher.wait(timeout=3.0)
-            except subprocess.TimeoutExpired:
-                self._launcher.kill()
-                self._launcher.wait()
+            self._launcher.wait(3.0)
         gone = self._wait_gone()
         self._kill_launcher()
         if not gone:
             self._wait_gone()
-        if self._deploying is not None:
-            os.close(self._deploying)
-            self._deploying = None
+        if self._launcher is not None:
+            self._launcher.close()
         self.reference.unlink(missing_ok=True)
 
     def reset(self) -> None:
@@ -199,54 +192,6 @@ class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerator
         """What PID 1 read in the logs of the lab's processes since then."""
         return [event for event in read_events(self.lab_dir / "events.jsonl") if event.t >= since_ns]
 
-    def _launch(self, topology: Topology) -> Settings:
-        """Bind the sockets on the host, start PID 1 with them, and wait until it answers."""
-        for folder in ("run", "logs"):
-            (self.lab_dir / folder).mkdir(parents=True, exist_ok=True)
-        for stale in ("events.jsonl", "intent.jsonl"):  # of an earlier lab, perhaps from before a reboot
-            (self.lab_dir / stale).unlink(missing_ok=True)
-        self._control = f"recdr-{os.getuid()}-{secrets.token_hex(8)}"
-        with contextlib.ExitStack() as stack:
-            edge, ops = (stack.enter_context(bind(port)) for port in (self.port, 0))
-            listener = stack.enter_context(control.listen(self._control))
-            deployer, self._deploying = os.pipe()
-            stack.callback(os.close, deployer)
-            settings = self._settings(topology, edge, ops, listener, deployer)
-            chosen = self.lab_dir / "settings.json"
-            chosen.write_text(json.dumps(dataclasses.asdict(settings), indent=1))
-            with (self.lab_dir / "logs" / "lab.log").open("wb") as log, held():  # or nobody would know what to end
-                self._launcher = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "drills.targets.local.lab", str(chosen)],
-                    pass_fds=(settings.edge_fd, settings.ops_fd, settings.control_fd, settings.deployer_fd),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    preexec_fn=die_with_parent if self.ephemeral else None,  # noqa: PLW1509 - its one thread holds no lock
-                )
-        self._wait_up()
-        self._deployment = self._describe(settings)
-        self._save()
-        return settings
-
-    def _settings(
-        self, topology: Topology, edge: socket.socket, ops: socket.socket, listener: socket.socket, deployer: int
-    ) -> Settings:
-        return Settings(
-            nodes=Plan.of(topology).nodes,
-            replication=topology.replication,
-            accelerator=topology.accelerator or "auto",
-            bundle=str(self.bundle),
-            lab_dir=str(self.lab_dir),
-            edge_port=edge.getsockname()[1],
-            ops_port=ops.getsockname()[1],
-            edge_fd=edge.fileno(),
-            ops_fd=ops.fileno(),
-            control_fd=listener.fileno(),
-            deployer_fd=deployer,
-            ephemeral=self.ephemeral,
-        )
-
     def _describe(self, settings: Settings) -> Deployment:
         ops_url = f"http://127.0.0.1:{settings.ops_port}"
         return Deployment(
@@ -261,59 +206,29 @@ class LocalTarget(Processes, Stores, Partitions, Directing, Regions, Accelerator
             about={"edge_port": settings.edge_port, "ops_port": settings.ops_port},
         )
 
-    def _describe_deployed(self, settings: Settings, seconds: float) -> None:
+    def _describe_deployed(self, launcher: Launcher, settings: Settings, seconds: float) -> None:
         """Add what is known only of a lab that is up, and write the reference anew."""
         about = {
             "deploy_seconds": seconds,
-            "pid_one": self._pid_one(),
+            "pid_one": launcher.pid_one(),
             "replication": settings.replication,
             "timers": timers.stated((self.observe(self.nodes_of("primary")[0]) or {}).get("timers")),
         }
         self._deployment = dataclasses.replace(self.deployment, about={**self.deployment.about, **about})
-        self._save()
+        self._save(launcher)
 
-    def _save(self) -> None:
-        assert self._launcher is not None
+    def _save(self, launcher: Launcher) -> None:
         known = {name: value for name, value in vars(self.deployment).items() if name not in ("service", "doors")}
         saved = {
             "kind": self.kind,
             "control": self._control,
             "ephemeral": self.ephemeral,
-            "launcher": self._launcher.pid,
+            "launcher": launcher.process.pid if launcher.process else None,
             "deployment": {**known, "bundle": str(self.bundle)},
         }
         partial = self.reference.with_suffix(".partial")
         partial.write_text(json.dumps(saved, indent=1))
         partial.replace(self.reference)
-
-    def _pid_one(self) -> int | None:
-        """The lab's PID 1 as the host counts processes; None where the kernel does not tell."""
-        assert self._launcher is not None
-        pid = self._launcher.pid
-        try:
-            return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-        except (OSError, IndexError):
-            return None
-
-    def _wait_up(self) -> None:
-        assert self._launcher is not None
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self._launcher.poll() is not None:
-                raise self._launch_error(self._launcher.returncode)
-            try:
-                control.call(self._control, "status", 5.0)
-            except TargetError:
-                time.sleep(0.05)
-            else:
-                return
-        raise TargetError(f"the lab did not come up within {READY_TIMEOUT_S:.0f} s; see {self.lab_dir / 'logs'}")
-
-    def _launch_error(self, code: int) -> Exception:
-        words = (self.lab_dir / "logs" / "lab.log").read_text(errors="replace").strip()
-        if code == control.EXIT_FORBIDDEN:
-            return HostError(f"this machine does not let you make namespaces ({words}): run 'recdr doctor'")
-        return TargetError(f"the lab's first process ended with {code}: {words[-800:]}")
 
     def _seed_command(self, settings: Settings) -> list[str]:
         """Load the users' histories into the master, once it is up."""
@@ -393,16 +308,3 @@ def _serves(state: dict[str, Any] | None, version: str) -> bool:
 
 def _doors(ops_url: str) -> dict[str, Door]:
     return {region: Door(ops_url, {REGION_HEADER: region}) for region in REGIONS}
-
-
-def bind(port: int) -> socket.socket:
-    """A listening socket on the loopback; port 0 lets the kernel choose a free one."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        server.bind(("127.0.0.1", port))
-    except OSError as error:
-        server.close()
-        raise HostError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}): choose another --port") from error
-    server.listen(1024)
-    return server

@@ -177,7 +177,7 @@ class Cluster:
         node = Node(start([*command, *more], log), port, log, admin)
         self._keep(node)
         if wait:
-            eventually(lambda: node.http.get("/readyz").status_code == 200)
+            eventually(lambda: node.http.get("/readyz").status_code == 200, within_s=60)
         return node
 
     def _keep(self, part: Any) -> Any:

@@ -208,8 +208,10 @@ def test_accelerator_lost_under_load_fails_no_request(node: Node) -> None:
         assert node.admin.post("/accelerator/fail", json={"layer": "simulated"}).status_code == 200
         answers = load.result()
     assert {answer.status_code for answer in answers} == {200}
-    assert {tuple(answer.json()["items"]) for answer in answers} == {tuple(expected_items([1, 2, 3], 10))}
-    by = [(answer.json()["accelerator"], answer.json()["degraded_reason"]) for answer in answers]
+    # On a machine busy with other work a history may come too late. The answer says so, and is another one.
+    told = [x for answer in answers if "history-unavailable" not in ((x := answer.json())["degraded_reason"] or "")]
+    assert {tuple(x["items"]) for x in told} == {tuple(expected_items([1, 2, 3], 10))}
+    by = [(x["accelerator"], x["degraded_reason"]) for x in told]
     # What was computed just before the loss may be answered just after it, and then says so.
     assert set(by) - {("simulated", "accelerator-lost")} == {("simulated", None), ("cpu", "accelerator-lost")}
     state = node.state()
