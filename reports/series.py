@@ -240,21 +240,30 @@ def failed(requests: Requests, grid: Bins) -> dict[str, Floats]:
     }
 
 
-def latency_ms(requests: Requests, grid: Bins) -> dict[str, tuple[Floats, Floats]]:
-    """p50 and p99 of successful answers by region, from the moment each was due; NaN where none. [shown] each
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from the moment each answer was due, NaN where there was none. [shown] each
 
-    p99 is the highest of the fine bins' own p99; p50 is taken over the whole shown bin.
+    ``p50`` is taken over the whole shown bin, ``p99`` is the highest of its fine bins' own. ``slowest`` is the slowest
+    single answer of a shown bin where it took more than twice its p99, and NaN elsewhere.
     """
-    good = requests.where(requests.ok)
-    out: dict[str, tuple[Floats, Floats]] = {}
+
+    p50: Floats
+    p99: Floats
+    slowest: Floats
+
+
+def latency_ms(requests: Requests, grid: Bins) -> dict[str, Latency]:
+    """How long successful answers took, by the region that gave them."""
+    out: dict[str, Latency] = {}
     for code, name in enumerate(requests.regions):
-        own = good.where(good.region == code)
-        took = (own.done - own.due) / 1e6
-        fine = grid.of(own.due)
-        out[name] = (
-            quantile(fine // grid.group, took, 0.5, grid.shown),
-            grid.highest(quantile(fine, took, 0.99, grid.fine)),
-        )
+        own = requests.ok & (requests.region == code)
+        due = requests.due[own]
+        took, fine = (requests.done[own] - due) / 1e6, grid.of(due)
+        p99 = grid.highest(quantile(fine, took, 0.99, grid.fine))
+        slowest = quantile(fine // grid.group, took, 1.0, grid.shown)
+        slowest[~(slowest > 2 * p99)] = np.nan
+        out[name] = Latency(quantile(fine // grid.group, took, 0.5, grid.shown), p99, slowest)
     return out
 
 

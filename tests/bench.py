@@ -1,4 +1,4 @@
-"""Speeds, measured and printed, never asserted: ``nox -s bench -- deploy failover judge measures index`` (default all).
+"""Speeds, measured and printed, never asserted: ``nox -s bench -- judge report index`` (default: all of them).
 
 Every figure is shown with its spread over the rounds; ``--rounds N`` says how many.
 """
@@ -21,6 +21,7 @@ from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict
 from tests.bench_index import index
 from tests.bench_measures import measures
+from tests.bench_report import report
 
 Figures = dict[str, float]
 
@@ -69,6 +70,7 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "failover": failover,
     "judge": judge,
     "measures": measures,
+    "report": report,
     "index": index,
 }
 

@@ -28,9 +28,10 @@ def library() -> str:
 def document_of(plots: list[Any]) -> tuple[str, list[str]]:
     """The document as JSON that can stand in a script element, and its roots' ids in order."""
     document = Document()
-    for plot in plots:
-        _slim(plot)
-        document.add_root(plot)
+    with document.models.freeze():  # or it goes through all models once for each plot
+        for plot in plots:
+            _slim(plot)
+            document.add_root(plot)
     plain = document.to_json(deferred=False)
     ids: dict[str, str] = {}
     renumbered = _renumber(plain, ids)

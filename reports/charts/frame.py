@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from bokeh.models import CrosshairTool, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, CrosshairTool, HoverTool, Range1d
 from bokeh.models.annotations import BoxAnnotation, Span
+from bokeh.models.glyphs import VSpan
 from bokeh.plotting import figure
 from markupsafe import escape
 
@@ -61,6 +62,7 @@ class Frame:
         low, high = at.s(at.start), at.s(at.end)
         self.x_range = Range1d(start=low, end=high, bounds=(low, high))
         self.cursor = Span(dimension="height", line_width=1, line_color=GREY)
+        self.marked = _marked(trial)
 
     def plot(self, height: int, y_range: Any = None, axis: Literal["auto", "log"] = "auto") -> Any:
         given = {} if y_range is None else {"y_range": y_range}
@@ -99,10 +101,21 @@ class Frame:
                     level="underlay",
                 )
             )
-        ends = [mark.t_s for mark in self.trial.marks if mark.key in _ENDS]
-        rest = [mark.t_s for mark in self.trial.marks if mark.key not in _ENDS]
-        plot.vspan(x=rest, line_color=GREY, line_width=1, line_dash="dotted", level="underlay")
-        plot.vspan(x=ends, line_color=FAULT_COLOUR, line_width=1.5, level="underlay")
+        lines = VSpan(x="x", line_color="colour", line_width="width", line_dash="dash")
+        plot.add_glyph(self.marked, lines, level="underlay")
+
+
+def _marked(trial: Trial) -> ColumnDataSource:
+    """Where each chart has a line: the fault and its healing stand out."""
+    ends = [mark.key in _ENDS for mark in trial.marks]
+    return ColumnDataSource(
+        {
+            "x": [mark.t_s for mark in trial.marks],
+            "colour": [FAULT_COLOUR if end else GREY for end in ends],
+            "width": [1.5 if end else 1.0 for end in ends],
+            "dash": [[] if end else [2, 4] for end in ends],
+        }
+    )
 
 
 def spans(trial: Trial) -> list[tuple[str, int, int]]:

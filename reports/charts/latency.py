@@ -20,9 +20,10 @@ def latency(frame: Frame) -> Drawn:
     plot.yaxis.axis_label = "ms (log scale)"
     plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]")
     keys = []
-    for code, (name, (p50, p99)) in enumerate(by_region.items()):
+    for code, (name, took) in enumerate(by_region.items()):
         middle = grid.left_s + grid.shown_s / 2
-        source = ColumnDataSource(rounded({"x": middle, "p50": p50, "p99": p99}))
+        columns = {"x": middle, "p50": took.p50, "p99": took.p99, "slowest": took.slowest}
+        source = ColumnDataSource(rounded(columns))
         colour = region_colour(code)
         marker = ("circle", "square", "triangle", "diamond", "plus")[code % 5]
         for quantile, dash, width in (("p50", "solid", 1.6), ("p99", (4, 2), 1.3)):
@@ -30,6 +31,9 @@ def latency(frame: Frame) -> Drawn:
             plot.line("x", quantile, source=source, name=name_, color=colour, line_width=width, line_dash=dash)
             keys.append(Key(f"{name} {quantile}", name_, colour, "solid" if quantile == "p50" else "dashed"))
         plot.scatter("x", "p99", source=source, name=f"p99_{code}", color=colour, size=3, marker=marker)
+        if not np.isnan(took.slowest).all():
+            plot.scatter("x", "slowest", source=source, name=f"slow_{code}", color=colour, size=7, marker="x")
+            keys.append(Key(f"{name}, one slow answer", f"slow_{code}", colour, "crosses"))
         line = plot.line("x", "p99", source=source, line_alpha=0)
         hover(plot, line, [(f"{name} p50", "@p50{0.0} ms"), (f"{name} p99", "@p99{0.0} ms")])
     each = f"{grid.shown_s:g} s"
@@ -37,8 +41,9 @@ def latency(frame: Frame) -> Drawn:
     chart = Chart(
         "",
         "Latency by region",
-        f"Successful answers, counted from the moment each was due. p50 of each {each}; p99 is the highest of"
-        f" any {grid.fine_s:g} s in it, which is its slowest answer where there were under 100.",
+        f"Successful answers, counted from the moment each was due (corrected for coordinated omission). p50 of each"
+        f" {each}; p99 is the highest of any {grid.fine_s:g} s in it, which is its slowest answer where there were"
+        " under 100. A cross is the slowest single answer, where it took over twice as long as that p99.",
         described,
         tuple(keys),
         plot.height,

@@ -165,10 +165,11 @@
       else details.addEventListener("toggle", () => details.open && draw(group));
     }
     root.dataset.charts = "drawn";
-    idle(async () => {
-      for (const group of groups) await still(group);
-      root.dataset.print = "ready";
-    });
+    for (const group of groups) {
+      await new Promise((done) => idle(done)); // between two trials somebody may want to scroll
+      await still(group);
+    }
+    root.dataset.print = "ready";
   }
 
   start();

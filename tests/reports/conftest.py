@@ -31,6 +31,14 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
+@pytest.fixture(scope="session")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with two trials and its reports; tests only read it."""
+    run_dir = fakerun.write(tmp_path_factory.mktemp("runs") / "twice", trials=2, outcome="FAIL", lost=3)
+    reports.build(run_dir)
+    return run_dir
+
+
 @pytest.fixture
 def run_dir(passed: Path, tmp_path: Path) -> Path:
     """A run directory of one's own to take things away from, without reports."""
@@ -48,8 +56,13 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
     def ready(self) -> Opened:
-        """Wait for the charts and for their stills for paper."""
-        self.page.wait_for_selector("html[data-print=ready]", state="attached", timeout=60_000)
+        """Wait for the charts of the trial that stands open."""
+        self.page.wait_for_selector("html[data-charts=drawn]", state="attached", timeout=60_000)
+        return self
+
+    def on_paper(self) -> Opened:
+        """Wait for the charts' stills for paper too: of every trial."""
+        self.page.wait_for_selector("html[data-print=ready]", state="attached", timeout=120_000)
         return self
 
 

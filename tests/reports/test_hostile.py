@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import reports
 from drills.recording import record
@@ -22,11 +23,6 @@ PLANTED = (
     "]]>&amp;{{7*7}}{% raw %}$$\\frac12$$ @x{safe} "
     "\x1b[31mred\x1b]0;title\x07\u202e\u0000\ud800| [a](javascript:alert(3)) @all"
 )
-SERVICE = """\
-  - name: recdr
-    target: external
-    service: {name: "</script><b>", write: ["<b>"], region: "]]>"}
-"""
 LONG = PLANTED + "N" * 10_000
 
 
@@ -43,59 +39,80 @@ def plant(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run_dir = fakerun.write(tmp_path_factory.mktemp("runs") / "hostile", outcome="FAIL", lost=2)
-    for name in ("meta.json", "verdict.json", "journal.json"):
-        planted = plant(json.loads((run_dir / name).read_text()))
-        if name == "verdict.json":
-            planted["measures"][LONG] = {
-                "value": LONG,
-                "unit": LONG,
-                "objective": {LONG: 1, "max": LONG, "phase": LONG},
-            }
-            planted["measures"]["rto_read_s"]["evidence"] = {LONG: {LONG: [LONG, {"x": LONG}]}}
-            planted["measures"]["rto_read_s"]["interval"] = [LONG, 1]
-            planted["measures"]["rto_read_s"]["over_trials"] = {
-                "values": [LONG, 1],
-                "interval": [1, LONG],
-                "note": LONG,
-            }
-            parts = {LONG: 0.1, "x": LONG, "</td><script>": 0.2}
-            planted["trials"][0]["modelled"] |= {
-                "detected": {"bound_s": 0.2, "parts": parts, "dominating": LONG},
-                "rerouted": {"bound_s": LONG, "parts": [LONG], "dominating": {LONG: LONG}},
-                LONG: LONG,
-            }
-            evidence = {"by_region": {LONG: 0.5}, "in_the_baseline": {LONG: 0.4}}
-            planted["trials"][0]["measures"]["overlap_at_20@during"]["evidence"] = evidence
-        else:
-            planted[LONG] = {LONG: LONG}
-        (run_dir / name).write_text(json.dumps(planted))
-    lines = []
-    for line in record.lines(run_dir / "events.jsonl"):
-        event = json.loads(line)
-        event["data"] = plant(event["data"])
-        lines.append(json.dumps(event).replace("\\ud800", ""))
-    extra = {
-        "t": fakerun.ANCHOR + 20 * fakerun.NS,
-        "trial": 1,
-        "kind": LONG[:300].replace("\ud800", ""),
-        "data": {},
-    }
-    (run_dir / "events.jsonl").write_text("\n".join([*lines, json.dumps(extra), "not json", ""]))
+    """Two trials, so that there is something to set side by side too."""
+    run_dir = fakerun.write(tmp_path_factory.mktemp("runs") / "hostile", trials=2, outcome="FAIL", lost=2)
+    for path in run_dir.glob("*.json"):
+        planted = plant(json.loads(path.read_text()))
+        if path.name == "verdict.json":
+            plant_verdict(planted)
+        planted[LONG] = {LONG: LONG}
+        path.write_text(json.dumps(planted))
+    plant_events(run_dir / "events.jsonl")
     for name in ("requests.parquet", "readback.parquet"):
-        table = pq.read_table(run_dir / name)
-        for column in ("region", "node", "id", "error", "model_version"):
-            if column in table.column_names and name == "requests.parquet":
-                values = [
-                    v and (v if v.startswith("q") else LONG.replace("\ud800", "") + v)
-                    for v in table[column].to_pylist()
-                ]
-                table = table.set_column(table.column_names.index(column), column, pa.array(values, type=pa.string()))
-        pq.write_table(table, run_dir / name)
-    drill = fakerun.DRILL.replace("  - name: recdr\n", SERVICE)
-    (run_dir / "drill.yaml").write_text(drill + f"\n# {LONG}".replace("\ud800", "").replace("\x00", ""))
+        plant_table(run_dir / name)
+    plant_drill(run_dir / "drill.yaml")
     reports.build(run_dir)
     return run_dir
+
+
+def plant_verdict(planted: dict[str, Any]) -> None:
+    planted["measures"][LONG] = {"value": LONG, "unit": LONG, "objective": {LONG: 1, "max": LONG, "phase": LONG}}
+    reads = planted["measures"]["rto_read_s"]
+    reads["evidence"] = {LONG: {LONG: [LONG, {"x": LONG}]}}
+    reads["interval"] = [LONG, 1]
+    reads["over_trials"] = {"values": [LONG, 1], "interval": [1, LONG], "note": LONG}
+    for trial in planted["trials"]:
+        trial["variant"], trial["reasons"] = LONG, [LONG]
+        trial["modelled"] |= {
+            "detected": {"bound_s": 0.2, "parts": {LONG: 0.1, "x": LONG, "</td><script>": 0.2}, "dominating": LONG},
+            "rerouted": {"bound_s": LONG, "parts": [LONG], "dominating": {LONG: LONG}},
+            LONG: LONG,
+        }
+        evidence = {"by_region": {LONG: 0.5}, "by_model": {LONG: 0.5, "x": 0.4}, "in_the_baseline": {LONG: 0.4}}
+        trial["measures"]["overlap_at_20@during"]["evidence"] = evidence
+
+
+def plant_events(path: Path) -> None:
+    """Every event's data, and samples of nodes and stores that are named by the enemy but look like any other."""
+    events = [json.loads(line) for line in record.lines(path)]
+    samples = [event["data"] for event in events if event["kind"] == "nodes.seen"]
+    for event in events:
+        if event["kind"] != "nodes.seen":
+            event["data"] = plant(event["data"])
+    for i, data in enumerate(samples):
+        known = data["nodes"].values()
+        data["nodes"] = {f"{PLANTED}{n}{LONG}": node and {**node, "accelerator": LONG} for n, node in enumerate(known)}
+        data["nodes"] |= {f"{n}{LONG}": {"state": LONG} for n in range(30)}
+        data["stores"] = {f"{n}{LONG}": store for n, store in enumerate(data["stores"].values())}
+        if i % 5 == 0:
+            odd = [LONG, [LONG], {LONG: LONG}, {"role": "master", "offset": LONG}, {"role": "slave", "offset": 10**400}]
+            data.update({LONG: LONG, "nodes": LONG} if i % 2 else {"stores": dict(enumerate(odd)), "nodes": [LONG]})
+    kind = LONG[:300].replace("\ud800", "")
+    events.append({"t": fakerun.ANCHOR + 20 * fakerun.NS, "trial": 1, "kind": kind, "data": {}})
+    lines = [json.dumps(event).replace("\\ud800", "") for event in events]
+    path.write_text("\n".join([*lines, "not json", ""]))
+
+
+def plant_table(path: Path) -> None:
+    """All its strings but those by which rows are told apart; of these the last ones."""
+    table = pq.read_table(path)
+    planted = LONG.replace("\ud800", "")
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            spare = field.name in {"stream", "op"}
+            values = [
+                v and (v if v.startswith("q") or (spare and i < len(table) - 50) else planted + v)
+                for i, v in enumerate(table[field.name].to_pylist())
+            ]
+            table = table.set_column(place, field.name, pa.array(values, type=pa.string()))
+    pq.write_table(table, path)
+
+
+def plant_drill(path: Path) -> None:
+    document = plant(yaml.safe_load(path.read_text()))
+    service = {"name": LONG, "write": [LONG], "region": LONG, LONG: LONG}
+    document["extensions"][0] |= {"name": "recdr", "target": "external", "service": service}
+    path.write_text(yaml.safe_dump(document).replace("\\uD800", ""), encoding="utf-8", errors="replace")
 
 
 class Page(HTMLParser):
@@ -118,7 +135,8 @@ def test_no_markup_of_theirs_is_in_the_page(hostile: Path) -> None:
     html = (hostile / "report.html").read_text()
     page = Page()
     page.feed(html)
-    assert page.scripts == [{"type": "application/json", "id": "trial-1-document"}, {}, {}]
+    documents = [{"type": "application/json", "id": f"trial-{n}-document"} for n in (1, 2)]
+    assert page.scripts == [*documents, {}, {}]
     assert page.suspicious == []
     assert "\x1b" not in html
     assert "\u202e" not in html
@@ -145,10 +163,14 @@ def test_the_summary_holds_no_html_link_or_mention(hostile: Path) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_executes_and_the_layout_holds(hostile: Path, visit: Any, width: int) -> None:
-    opened = visit(hostile / "report.html", width).ready()
+    opened = visit(hostile / "report.html", width).on_paper()
     page = opened.page
     page.eval_on_selector_all("details", "all => all.forEach((one) => { one.open = true; })")
     assert opened.errors == []
     assert opened.requests == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator(".chart.drawn").count() == 5
+    assert page.locator(".chart.drawn").count() == 14
+    page.evaluate("document.querySelector('.charts').scrollIntoView()")
+    hovered = page.locator("figure", has_text="of each node").first.locator(".chart").bounding_box()
+    page.mouse.move(hovered["x"] + 200, hovered["y"] + 30, steps=3)
+    assert opened.errors == []

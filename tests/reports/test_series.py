@@ -60,9 +60,18 @@ def test_one_slow_answer_in_an_hour_is_the_p99_of_its_point() -> None:
     hour = 3_600_000
     rows = [{"due": due} for due in range(0, hour, 50)] + [{"due": 1_234_567, "took": 900}]
     grid = series.bins(0, hour * MS, 0)
-    p50, p99 = series.latency_ms(requests(rows), grid)["primary"]
-    assert np.nanmax(p99) == 900
-    assert np.nanmax(p50) == 1
+    took = series.latency_ms(requests(rows), grid)["primary"]
+    assert np.nanmax(took.p99) == 900
+    assert np.nanmax(took.p50) == 1
+    assert np.isnan(took.slowest).all(), "its p99 says it already"
+
+
+def test_one_slow_answer_among_so_many_that_no_p99_shows_it() -> None:
+    rows = [{"due": due / 10} for due in range(20_000)] + [{"due": 1_234, "took": 900}]
+    grid = series.bins(0, 2_000 * MS, 0)
+    took = series.latency_ms(requests(rows), grid)["primary"]
+    assert np.nanmax(took.p99) == 1
+    assert took.slowest[~np.isnan(took.slowest)].tolist() == [900]
 
 
 @pytest.mark.parametrize("q", [0.5, 0.9, 0.99])
