@@ -8,6 +8,13 @@ nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 CODE = ("drills", "recsvc", "reports", "tests", "noxfile.py")
+# Tests that measure no time and deploy nothing share the machine's cores; all others have it to themselves.
+SIDE_BY_SIDE = (
+    *("tests/reports", "tests/schedule", "tests/measures", "tests/baseline", "tests/recording"),
+    *("tests/test_imports.py", "tests/test_spec.py", "tests/test_spec_service.py", "tests/test_compare.py"),
+    *("tests/test_experiments.py", "tests/test_history.py", "tests/test_judging.py", "tests/test_ranks.py"),
+    *("tests/test_over_trials.py", "tests/test_verdict.py", "tests/test_jitter.py"),
+)
 
 
 @nox.session
@@ -29,7 +36,11 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test: real stores, traffic director, namespaces and model; pass -m 'not lab' for the quick ones."""
     session.install("-e", ".[tests]")
-    session.run("pytest", *session.posargs)
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", *SIDE_BY_SIDE)
+    session.run("pytest", *(f"--ignore={path}" for path in SIDE_BY_SIDE))
 
 
 @nox.session
