@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -39,14 +40,16 @@ class _Known:
 
 
 _KNOWN = _Known()
+_LOCK = threading.Lock()
 
 
 def learn(values: Iterable[str] = (), people: Iterable[str] = ()) -> None:
     """These must not be written down from now on; other processes of the run are told where they can be."""
     new = {value for value in values if findable(value)} - _KNOWN.values
-    _KNOWN.people.update(people)
-    _KNOWN.values |= new
-    _KNOWN.redactor = None
+    with _LOCK:
+        _KNOWN.people.update(people)
+        _KNOWN.values |= new
+        _KNOWN.redactor = None
     if new and (folder := os.environ.get(VARIABLE)) and (path := Path(folder) / VALUES).exists():
         with path.open("a") as file:
             file.write(json.dumps(sorted(new)) + "\n")
@@ -54,8 +57,9 @@ def learn(values: Iterable[str] = (), people: Iterable[str] = ()) -> None:
 
 def learn_drill(experiment: Mapping[str, Any]) -> None:
     """What the drill calls a secret must not be written down from now on."""
-    _KNOWN.drills.append(experiment)
-    _KNOWN.redactor = None
+    with _LOCK:
+        _KNOWN.drills.append(experiment)
+        _KNOWN.redactor = None
 
 
 def values() -> frozenset[str]:
@@ -85,11 +89,12 @@ def _redacted_name(name: str, redactor: Redactor) -> str:
 
 
 def _redactor() -> Redactor:
-    _read_shared()
-    _look_into_drills()
-    if _KNOWN.redactor is None:
-        _KNOWN.redactor = Redactor(_KNOWN.values, _KNOWN.people)
-    return _KNOWN.redactor
+    with _LOCK:
+        _read_shared()
+        _look_into_drills()
+        if _KNOWN.redactor is None:
+            _KNOWN.redactor = Redactor(_KNOWN.values, _KNOWN.people)
+        return _KNOWN.redactor
 
 
 def _look_into_drills() -> None:

@@ -33,9 +33,8 @@ class Stretch:
 
     @property
     def said(self) -> str:
-        if round(self.start_s, 1) == round(self.end_s, 1):
-            return f"at {max(self.start_s, 0):.1f} s"
-        return f"from {max(self.start_s, 0):.1f} to {self.end_s:.1f} s"
+        start, end = f"{max(self.start_s, 0):.1f}", f"{max(self.end_s, 0):.1f}"
+        return f"at {start} s" if start == end else f"from {start} to {end} s"
 
 
 def verb(failed: int, slow: int) -> str:

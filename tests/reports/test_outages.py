@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reports.findings import Finding, Severity, outages
+from reports.findings.stretches import Stretch
 from tests.reports.literal import DEPLOYED, TIMERS, event, facts, fault, measure, outage, requests, trial
 
 PARTS = {
@@ -172,3 +173,16 @@ def test_the_trial_that_was_judged_is_the_one_that_is_told() -> None:
     second = trial({"rto_write_s": outage(2.0)}, number=2, asked=requests((0.0, 2.0)))
     found = told(outages.writes(facts(first, second, over={"rto_write_s": outage(2.0)})))
     assert found.startswith("Writes failed for 2.00 s after the fault (trial 2)")
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "said"),
+    [
+        (-0.08, 0.03, "at 0.0 s"),
+        (-0.01, 0.34, "from 0.0 to 0.3 s"),
+        (7.31, 8.79, "from 7.3 to 8.8 s"),
+        (2.0, 2.02, "at 2.0 s"),
+    ],
+)
+def test_a_stretch_does_not_run_from_a_moment_to_the_same(start_s: float, end_s: float, said: str) -> None:
+    assert Stretch(start_s, end_s, failed=0, slow=3).said == said

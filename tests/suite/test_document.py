@@ -64,7 +64,7 @@ def whole(tmp_path: Path) -> Suite:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "junit.xml").write_text(
         '<testsuites><testsuite name="a" tests="3" failures="1" errors="0" skipped="0" time="2.5">'
-        '<testcase name="one"/></testsuite></testsuites>'
+        '<testcase name="one"><failure message="late"/></testcase></testsuite></testsuites>'
     )
     return Suite(folder, "recdr drill run", entries, seconds=130.0)
 
@@ -89,19 +89,17 @@ def test_summary_and_junit_are_made_from_what_lies_on_the_disk(tmp_path: Path) -
     made.save()
     paths = reports.build_suite(made.folder)
     summary = paths["summary.md"].read_text()
-    assert (
-        "| a\\-drill\\-with\\-a\\-long\\-name.yaml | PASS | 0.3 s | ≥ 12.5 s | 0 | 0.688 | not observed | 62 s |"
-        in summary
-    )
-    assert "\\[b\\]too slow\\[/b\\] \\| \\`x\\` (and 1 more: run RUN\\-2)" in summary
+    row = "| `a-drill-with-a-long-name.yaml` | ✅ PASS | 0.3 s | ≥ 12.5 s | 0 | 0.688 | not observed | 62 s |"
+    assert row in summary.replace("\N{NO-BREAK SPACE}", " ")
+    assert "\\[b]too slow\\[/b] \\| \\`x\\` (and 1 more: run `RUN-2`)" in summary
     root = ET.parse(paths["junit.xml"]).getroot()
-    assert {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
-        "tests": "5",
+    # Counted anew: whoever had the run's folder may have changed what its own report says.
+    assert {name: root.get(name) for name in ("tests", "failures", "errors")} == {
+        "tests": "3",
         "failures": "1",
         "errors": "1",
-        "skipped": "1",
     }
-    assert [case.get("name") for case in root.iter("testcase")] == ["one", "fails.yaml", "skipped.yaml"]
+    assert [case.get("name") for case in root.iter("testcase")] == ["one", "the drill ran", "the drill ran"]
     before = summary
     assert reports.build_suite(made.folder)["summary.md"].read_text() == before
 
