@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from drills.compare import Comparison
-from drills.history import Row
 from reports import suites
+
+if TYPE_CHECKING:  # they bring all measures with them, which a report has no use for
+    from drills.compare import Comparison
+    from drills.history import Row
 
 
 def build(run_dir: Path) -> dict[str, Path]:

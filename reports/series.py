@@ -6,6 +6,7 @@ Columns instead of ``drills.recording.record.Request`` objects, because a millio
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -261,22 +262,29 @@ def latency_ms(requests: Requests, grid: Bins) -> dict[str, Latency]:
         due = requests.due[own]
         took, fine = (requests.done[own] - due) / 1e6, grid.of(due)
         p99 = grid.highest(quantile(fine, took, 0.99, grid.fine))
-        slowest = quantile(fine // grid.group, took, 1.0, grid.shown)
+        p50, slowest = quantiles(fine // grid.group, took, (0.5, 1.0), grid.shown)
         slowest[~(slowest > 2 * p99)] = np.nan
-        out[name] = Latency(quantile(fine // grid.group, took, 0.5, grid.shown), p99, slowest)
+        out[name] = Latency(p50, p99, slowest)
     return out
 
 
 def quantile(group: Ints, values: Floats, q: float, groups: int) -> Floats:
     """The nearest-rank ``q`` quantile of each group's values; NaN for an empty group. [groups]"""
-    order = _by_group_then_value(group, values, groups)
+    return quantiles(group, values, (q,), groups)[0]
+
+
+def quantiles(group: Ints, values: Floats, qs: Sequence[float], groups: int) -> list[Floats]:
+    """The same for several quantiles, sorted once."""
+    ordered = values[_by_group_then_value(group, values, groups)]
     size = np.bincount(group, minlength=groups)
-    first = np.cumsum(size) - size
-    rank = np.maximum(np.ceil(q * size).astype(np.int64) - 1, 0)
-    full = size > 0
-    out = np.full(groups, np.nan)
-    out[full] = values[order][(first + rank)[full]]
-    return out
+    first, full = np.cumsum(size) - size, size > 0
+    found = []
+    for q in qs:
+        rank = np.maximum(np.ceil(q * size).astype(np.int64) - 1, 0)
+        out = np.full(groups, np.nan)
+        out[full] = ordered[(first + rank)[full]]
+        found.append(out)
+    return found
 
 
 def _by_group_then_value(group: Ints, values: Floats, groups: int) -> Ints:
@@ -364,8 +372,7 @@ def table(requests: Requests, start: int, end: int, zero: int, rows: int = 180) 
 
     by_region = [tally(ok & (requests.region == code)) for code in range(len(requests.regions))]
     reads, writes = tally(bad & ~requests.write), tally(bad & requests.write)
-    p50 = quantile(row[ok], took[ok], 0.5, count)
-    p99 = quantile(row[ok], took[ok], 0.99, count)
+    p50, p99 = quantiles(row[ok], took[ok], (0.5, 0.99), count)
     quality = _ratio(tally(probes, requests.hits), tally(probes, requests.expected))
     return step, [
         Second(

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reports import cleaning
 from reports.series import NS, Requests
+
+_COLUMNS = {"trial": pa.int64(), "region": pa.string(), "id": pa.string(), "count": pa.int64()}
+_SCHEMA = pa.schema(list(_COLUMNS.items()))
 
 Found = dict[int, dict[str, dict[str, int]]]
 """trial -> region -> event id -> how often it stands in that region's log."""
@@ -58,12 +64,22 @@ class Account:
 
 def read(path: Path) -> Found:
     """Read ``readback.parquet``. Raises OSError or pyarrow.ArrowException where it is missing or damaged."""
+    table = pq.read_table(path, columns=list(_COLUMNS))
+    if lacking := set(_COLUMNS) - set(table.column_names):
+        raise pa.ArrowInvalid(f"it has no column {', '.join(sorted(lacking))}")
+    table = table.select(list(_COLUMNS)).cast(_SCHEMA)
+    table = table.filter(pc.field("trial").is_valid() & pc.field("region").is_valid() & pc.field("id").is_valid())
+    regions = table["region"].unique()
+    # Sorted by trial and region, each log is one slice: a loop over the rows takes ten times as long.
+    log = table["trial"].to_numpy() * max(1, len(regions)) + pc.index_in(table["region"], regions).to_numpy()
+    order = np.argsort(log, kind="stable")
+    ids, counts = table["id"].take(order).to_pylist(), pc.fill_null(table["count"], 0).to_numpy()[order].tolist()
+    logs, begins = np.unique(log[order], return_index=True)
     found: Found = {}
-    table = pq.read_table(path, columns=["trial", "region", "id", "count"])
-    named = {region: cleaning.text(region) for region in table["region"].unique().to_pylist()}
-    for trial, region, event, count in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        if trial is not None and region is not None and event is not None:
-            found.setdefault(trial, {}).setdefault(named[region], {})[event] = count or 0
+    for number, begin, end in zip(logs.tolist(), begins, [*begins[1:], len(order)], strict=True):
+        trial, region = divmod(number, len(regions))
+        own = found.setdefault(trial, {}).setdefault(cleaning.text(regions[region].as_py()), {})
+        own.update(zip(ids[begin:end], counts[begin:end], strict=True))
     return found
 
 
@@ -136,16 +152,17 @@ class _Ids:
 
 
 def _region(name: str, here: int, log: dict[str, int], ids: _Ids) -> Region:
+    found = len(ids.acked & log.keys())
     return Region(
         name=name,
         acknowledged_here=here,
         read_back=True,
         why_not="",
-        found=len(ids.acked & log.keys()),
-        missing=len(ids.acked - log.keys()),
+        found=found,
+        missing=len(ids.acked) - found,
         duplicated=_duplicates(log),
-        recovered=len((ids.sent - ids.acked) & log.keys()),
-        unexpected=len(log.keys() - ids.ever_sent),
+        recovered=len(ids.sent & log.keys()) - found,
+        unexpected=len(log) - len(ids.ever_sent & log.keys()),
     )
 
 

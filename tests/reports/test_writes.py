@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
 from reports import writes
 from reports.series import Requests
@@ -75,3 +78,27 @@ def test_the_oldest_lost_event_and_its_age_at_the_fault() -> None:
 def test_an_event_acknowledged_after_the_fault_has_a_negative_age() -> None:
     requests = replace(sent(("a", True)), done=np.array([7_000_000_000]))
     assert writes.account(requests, {"primary": {}}, BOTH, {}, {"a"}, injected=5_000_000_000).oldest_age_s == -2.0
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"trial": ["one"], "region": ["primary"], "id": ["e1"], "count": [1]},
+        {"trial": [1], "region": ["primary"], "id": ["e1"]},
+    ],
+)
+def test_a_table_of_another_kind_is_damaged_and_no_crash(tmp_path: Path, columns: dict[str, list[object]]) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "readback.parquet")
+    with pytest.raises(pa.ArrowException):
+        writes.read(tmp_path / "readback.parquet")
+
+
+def test_each_regions_log_of_each_trial_is_kept_apart(tmp_path: Path) -> None:
+    rows = [(2, "standby", "e3", 1), (1, "primary", "e1", 1), (2, "primary", "e3", 2), (1, "standby", "e1", 1)]
+    rows += [(1, "primary", "e2", 3), (1, "primary", "e4", None), (None, "primary", "e9", 1), (1, None, "e9", 1)]
+    columns = dict(zip(("trial", "region", "id", "count"), map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), tmp_path / "readback.parquet")
+    assert writes.read(tmp_path / "readback.parquet") == {
+        1: {"primary": {"e1": 1, "e2": 3, "e4": 0}, "standby": {"e1": 1}},
+        2: {"primary": {"e3": 2}, "standby": {"e3": 1}},
+    }
