@@ -18,6 +18,7 @@ from typing import Any
 
 from drills.errors import TargetError
 from drills.home import home
+from drills.naming import shown
 from drills.privacy import redacted, vault
 from drills.recording.record import EventWriter, lines
 
@@ -35,6 +36,7 @@ class Intent:
     ``folder`` is where commands among them are to run; ``noted`` is what the fault saw before it, for its healing;
     ``trial`` is the trial it belongs to, None under a plain ``chaos run``. ``private`` is the number under which the
     run's vault has the arguments, where something secret is in them; ``whole`` False: it has them no more.
+    ``told`` says in a few words what was broken, without what is secret in it: for whatever is written or sent.
     """
 
     fault: str
@@ -44,6 +46,7 @@ class Intent:
     trial: int | None = field(default=None, compare=False)
     private: int | None = field(default=None, compare=False)
     whole: bool = field(default=True, compare=False)
+    told: str = field(default="", compare=False)
 
 
 class UndoLog:
@@ -184,4 +187,5 @@ def _intent(run_dir: Path, entry: dict[str, Any]) -> Intent:
         entry.get("trial"),
         private,
         whole=private is None or kept is not None,
+        told=f"{entry['fault']} ({shown(entry['arguments'])})",
     )

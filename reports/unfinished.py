@@ -81,8 +81,7 @@ def _named(event: Event) -> str:
 def _left_broken(run_dir: Path) -> Iterator[str]:
     """What the undo log holds that was never confirmed as healed."""
     try:
-        left = undo.unhealed(run_dir)
-        named = [f"{intent.fault} ({shown(intent.arguments)})" for intent in left]
+        named = [intent.told for intent in undo.unhealed(run_dir)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         yield "intent.jsonl cannot be read, so it is not known whether something is still broken."
         return

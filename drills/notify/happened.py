@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drills import history, undo
-from drills.naming import shown
 from drills.recording.rundir import RunDir
 from drills.spec import Drill
 from reports import reading, wording
@@ -62,7 +61,7 @@ def of_run(run: RunDir, path: str, *, error: str | None = None) -> Happened:
         before=row.outcome if row else None,
         figures=tuple(_figure(m) for m in facts.objectives),
         reasons=_reasons(facts, sentence),
-        unhealed=tuple(f"{one.fault} ({shown(one.arguments)})" for one in undo.unhealed(run.path)),
+        unhealed=tuple(one.told for one in undo.unhealed(run.path)),
         report=str(report) if report.is_file() and facts.judged else None,
     )
 

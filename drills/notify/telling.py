@@ -8,7 +8,6 @@ from pathlib import Path
 
 from drills import history, undo
 from drills.errors import EXIT_INTERRUPTED, Interrupted, UsageError
-from drills.naming import shown
 from drills.notify import destinations, happened, link, log, message, sending
 from drills.notify.destinations import Destination, Destinations
 from drills.notify.happened import Happened
@@ -116,7 +115,7 @@ def _of_entry(entry: Entry, suite: Suite) -> Happened:
         sentence=entry.reasons[0] if entry.reasons else "no reason was recorded",
         run=entry.run,
         before=row.outcome if row and entry.outcome else None,
-        unhealed=tuple(f"{one.fault} ({shown(one.arguments)})" for one in open_),
+        unhealed=tuple(one.told for one in open_),
     )
 
 

@@ -14,6 +14,10 @@ from pathlib import Path
 from drills.privacy.known import redacted
 
 _READ = 2**20
+_LONGEST_LINE = 2**14
+"""Looking into a longer one would take longer than it could be worth; bytes."""
+_MOST = 2**21
+"""Of a process that floods its log the rest is counted, not kept; bytes."""
 _BEGIN, _END = "-----BEGIN ", "-----END "
 
 
@@ -30,17 +34,29 @@ class Sieve:
         return self._fd
 
     def drain(self, *, whole: bool = False) -> str:
-        """Append the lines that were written since the last call, ``whole``: an unfinished one too; returns them."""
+        """Append the lines that were written since the last call, ``whole``: an unfinished one too; returns them.
+
+        A line is looked at as a whole, and so is a private key: a secret may lie on any boundary.
+        """
         said = []
         while raw := os.pread(self._fd, _READ, self._done):
-            raw = raw if whole or len(raw) == _READ else raw[: raw.rfind(b"\n") + 1]
-            raw = raw if whole else _before_an_open_key(raw)
+            full = len(raw) == _READ
+            raw = raw if whole and not full else _whole_lines(raw, full=full)
+            raw = raw if whole and not full else _before_an_open_key(raw)
             if not raw:
                 break
             self._done += len(raw)
-            said.append(redacted(raw.decode(errors="replace")))
-            self.note(said[-1])
+            said.append(self._take(raw))
         return "".join(said)
+
+    def _take(self, raw: bytes) -> str:
+        if self._done > _MOST:
+            text = "" if self._done - len(raw) > _MOST else f"--- what follows the first {_MOST} bytes is left out\n"
+        else:
+            lines = raw.decode(errors="replace").splitlines(keepends=True)
+            text = redacted("".join(line if len(line) <= _LONGEST_LINE else _left_out(line) for line in lines))
+        self.note(text)
+        return text
 
     def note(self, text: str) -> None:
         """Append a text of recdr's own; on a full disk it is not."""
@@ -49,6 +65,15 @@ class Sieve:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _whole_lines(raw: bytes, *, full: bool) -> bytes:
+    """Up to the last line's end; a line that fills all there is to read is too long to be kept, so all of it."""
+    return raw[: raw.rfind(b"\n") + 1] or (raw if full else b"")
+
+
+def _left_out(line: str) -> str:
+    return f"--- a line of {len(line)} characters is left out\n"
 
 
 def _before_an_open_key(raw: bytes) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from drills.home import home
 from drills.privacy import known
 
 POINTER = ".private"
+PRIVATE = "private"
 _ARGUMENTS = "arguments.jsonl"
 _RUN = "run"
 
@@ -44,17 +44,14 @@ def opened(run: Path) -> Iterator[Path]:
 
 def forget(run: Path) -> None:
     """Nothing is left to heal: take the run's vault away."""
-    shutil.rmtree(_folder(run), ignore_errors=True)
+    _clear(_folder(run), run)
     with contextlib.suppress(OSError):
         (run / POINTER).unlink(missing_ok=True)
-        _folder(run).parent.rmdir()  # unless there are others
 
 
 def keep(run: Path, name: str, content: bytes) -> None:
     """Have ``content`` under ``name`` in the run's vault, whole or not at all."""
-    path = _made(run) / name
-    _write(path.with_name(f"{name}.partial"), content)
-    path.with_name(f"{name}.partial").replace(path)
+    _put(_made(run) / name, content)
 
 
 def kept(run: Path, name: str) -> bytes | None:
@@ -109,9 +106,28 @@ def _arguments(run: Path) -> list[dict[str, Any]]:
 
 
 def _folder(run: Path) -> Path:
-    with contextlib.suppress(OSError):
-        return Path((run / POINTER).read_text())
-    return home() / "private" / run.absolute().name
+    """Where the run's vault lies: what its pointer says counts only if that looks like a vault of this very run.
+
+    The pointer may be torn by a full disk or a power cut, or have been written by whoever had the run's directory.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        named = Path((run / POINTER).read_text())
+        if named.is_absolute() and named.parent.name == PRIVATE and named.name == run.absolute().name:
+            return named
+    return home() / PRIVATE / run.absolute().name
+
+
+def _clear(folder: Path, run: Path) -> None:
+    """Remove a vault's own files, and the folder once nothing else is in it: never anything that is no vault's."""
+    with contextlib.suppress(OSError, ValueError):
+        if Path((folder / _RUN).read_text()) != run.absolute():  # another run's, or no vault
+            return
+        for file in folder.iterdir():
+            if file.name != _RUN and not file.is_dir():
+                file.unlink()
+        (folder / _RUN).unlink()
+        folder.rmdir()
+        folder.parent.rmdir()  # unless there are others
 
 
 def _made(run: Path) -> Path:
@@ -120,8 +136,14 @@ def _made(run: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         _write(folder / _RUN, str(run.absolute()))
-        (run / POINTER).write_text(str(folder.absolute()))
+        _put(run / POINTER, str(folder.absolute()).encode())
     return folder
+
+
+def _put(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    _write(partial, content)
+    partial.replace(path)
 
 
 def _write(path: Path, content: str | bytes) -> None:
@@ -137,9 +159,9 @@ def _sweep() -> None:
     """Take away the vaults of runs whose directories were deleted."""
     for note in _notes():
         with contextlib.suppress(OSError):
-            if (run := note.read_text()) and not Path(run).exists():
-                shutil.rmtree(note.parent, ignore_errors=True)
+            if (run := Path(note.read_text())).is_absolute() and not run.exists():
+                _clear(note.parent, run)
 
 
 def _notes() -> Iterable[Path]:
-    return list((home() / "private").glob(f"*/{_RUN}"))
+    return list((home() / PRIVATE).glob(f"*/{_RUN}"))
