@@ -23,6 +23,7 @@ from reports.findings.recommendations import stayed_good
 from reports.findings.stretches import disturbed, verb_of
 
 _MOST_FAULTS = 3
+_FEW = 2
 _MOST_STRETCHES = 2
 
 
@@ -158,12 +159,24 @@ def _hurt(facts: Facts, kind: str) -> str:
     if m.value is None or not certain(m):
         return f"{kind}s were disturbed for {wording.measured(m)}"
     if not m.value:
-        return f"no disturbance of {kind}s was seen"
+        return _undisturbed(facts, kind)
     if m.censored:
         return f"{kind}s had not recovered {wording.figure(m.value, 's', m.resolution)} after the fault"
     trial = judged_in(facts, m)
     apart = _apart(facts, trial, m, kind) if trial else ""
     return apart or f"{kind}s {verb_of(m, trial)} for {wording.measured(m)}"
+
+
+def _undisturbed(facts: Facts, kind: str) -> str:
+    """Where the probes never had to recover: whether other clients' requests failed all the same."""
+    write = kind == "write"
+    after = [t.requests.where((t.requests.write == write) & (t.requests.due >= t.clock.zero)) for t in facts.trials]
+    felt = any(disturbed(trial, write=write, prompt_s=facts.prompt_s) for trial in facts.trials)
+    failed, sent = sum(int(r.failed.sum()) for r in after), sum(int(r.sent.sum()) for r in after)
+    if not felt or failed < _FEW:
+        return f"no disturbance of {kind}s was seen"
+    share = f"{100 * failed / sent:.2g} %"
+    return f"{kind}s never stopped working for long, but {failed:,} of {sent:,} ({share}) failed from the fault on"
 
 
 def _apart(facts: Facts, trial: Trial, m: Measured, kind: str) -> str:

@@ -1,13 +1,14 @@
 """Takes secrets and user ids out of texts and documents.
 
-A known value of 8 characters or more is found anywhere, in any case, and also as JSON, URLs, shells, base64 and hex
-write it. A shorter one, of at least 4 characters, is found only where it stands by itself, and only if it holds both
-letters and digits: "hunter2" is nobody's word, "true" and "primary" are.
+A known value of 8 characters or more is found anywhere, in any case, and also as JSON, HTML, URLs, shells, base64 and
+hex write it. A shorter one, of at least 4 characters, is found only where it stands by itself, and only if it holds
+both letters and digits: "hunter2" is nobody's word, "true" and "primary" are.
 """
 
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shlex
@@ -167,7 +168,7 @@ def _either(patterns: Iterable[str]) -> re.Pattern[str] | None:
 def _forms(value: str) -> Iterator[tuple[str, str]]:
     """The value as it may have been written: in small letters, and as a pattern."""
     written = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
-    written |= {quote(value, safe=""), quote(value), quote_plus(value), shlex.quote(value)}
+    written |= {quote(value, safe=""), quote(value), quote_plus(value), shlex.quote(value), html.escape(value)}
     if len(value) < ANYWHERE:
         yield from ((form.lower(), rf"(?<![^\W_]){re.escape(form)}(?![^\W_])") for form in written)
         return

@@ -64,16 +64,10 @@ def kept(run: Path, name: str) -> bytes | None:
 
 def keep_arguments(run: Path, arguments: dict[str, Any]) -> int:
     """Note the true arguments of a fault, durably, and return the number under which they are found again."""
-    there = _arguments(run)
-    if arguments in there:
-        return there.index(arguments)
-    path = _made(run) / _ARGUMENTS
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, json.dumps(arguments).encode() + b"\n")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    there, line = [json.dumps(one) for one in _arguments(run)], json.dumps(arguments)
+    if line in there:
+        return there.index(line)
+    keep(run, _ARGUMENTS, "".join(f"{one}\n" for one in [*there, line]).encode())
     return len(there)
 
 

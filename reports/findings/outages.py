@@ -95,7 +95,7 @@ def _outage(facts: Facts, kind: str) -> Finding | None:
 
 def _range(facts: Facts, trial: Trial, m: Measured, kind: str) -> Finding:
     return Finding(
-        severity_of(m),
+        severity_of(m, harm=True),
         f"{kind.capitalize()}s were disturbed for {wording.measured(m)}{part_of(facts, trial)}: not all was recorded",
         "Where in that time the service recovered is not known, nor which step took how long.",
         _figures(m, trial),
@@ -106,7 +106,7 @@ def _range(facts: Facts, trial: Trial, m: Measured, kind: str) -> Finding:
 def _never(facts: Facts, trial: Trial, m: Measured, kind: str, stretches: list[Stretch]) -> Finding:
     said = _each(stretches)
     return Finding(
-        severity_of(m),
+        severity_of(m, harm=True),
         f"{kind.capitalize()}s had not recovered for good when the trial ended, {m.value:.1f} s after the fault"
         f"{part_of(facts, trial)}",
         f"They were disturbed {said}." if said else "",
@@ -120,7 +120,7 @@ def _never(facts: Facts, trial: Trial, m: Measured, kind: str, stretches: list[S
 
 def _shaped(o: Outage) -> Finding | None:
     """The outage by its shape: one clean fail-over, one that ended only with the fault, or several disturbances."""
-    severity = severity_of(o.m)
+    severity = severity_of(o.m, harm=True)
     healed_first = o.heal_s is not None and o.recovered_s >= o.heal_s
     if not o.stretches or len(injections(o.trial)) > 1:
         title, text, action = f"It took {o.measured} until {o.what} worked again and kept working", _unattributed(o), ""
@@ -153,11 +153,14 @@ def _unattributed(o: Outage) -> str:
 def _again(o: Outage, *, healed_first: bool) -> tuple[str, str, str]:
     first, last = o.stretches[0], o.stretches[-1]
     if len(o.stretches) > _MOST_STRETCHES:
-        text = f"The first disturbance ended {first.end_s:.1f} s after the fault, the last {last.end_s:.1f} s after it."
+        text = (
+            f"Of all clients, the first disturbance ended {first.end_s:.1f} s after the fault, the last "
+            f"{last.end_s:.1f} s after it; the figure is that of the probes."
+        )
         return f"{o.name} were disturbed again and again for {o.measured}", f"{text} {_counts(o)}", ""
     text = (
         f"They were disturbed {_each(o.stretches)} after the fault, and worked in between. A recovery counts only "
-        f"once it holds, so the figure, {o.measured}, runs to the end of the last disturbance."
+        f"once it holds, so the figure, {o.measured}, runs until the probes had no more trouble."
     )
     if healed_first and o.heal_s is not None and first.end_s < o.heal_s <= last.start_s + _AROUND_S:
         title = f"{o.name} recovered, and were disturbed again after healing had begun"

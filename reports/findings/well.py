@@ -16,6 +16,7 @@ from reports.findings.finding import (
     worst_trial,
 )
 from reports.findings.recommendations import stayed_good
+from reports.findings.stretches import disturbed
 
 
 def went_well(facts: Facts) -> Finding | None:
@@ -36,9 +37,16 @@ def went_well(facts: Facts) -> Finding | None:
 
 
 def _undisturbed(facts: Facts) -> str:
-    still = [m for name in ("rto_read_s", "rto_write_s") if (m := measure(facts, name)) and m.value == 0 and certain(m)]
-    named = listed(["reads" if m.base == "rto_read_s" else "writes" for m in still])
+    named = listed([f"{kind}s" for kind in ("read", "write") if _never_disturbed(facts, kind)])
     return f"no disturbance of {named} was seen{' in any trial' if len(facts.trials) > 1 else ''}" if named else ""
+
+
+def _never_disturbed(facts: Facts, kind: str) -> bool:
+    """By the probes, and by every other client, too."""
+    m = measure(facts, f"rto_{kind}_s")
+    if m is None or m.value != 0 or not certain(m):
+        return False
+    return not any(disturbed(trial, write=kind == "write", prompt_s=facts.prompt_s) for trial in facts.trials)
 
 
 def _kept(facts: Facts) -> str:

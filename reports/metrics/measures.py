@@ -25,8 +25,8 @@ def tell(facts: Facts, sample: Tell) -> None:
     for trial in facts.trials:
         own = {"trial": str(trial.number), "variant": trial.variant}
         for m in (m for m in trial.measures if m.name in asked):
-            sample("recdr_trial_measure", m.value, unit=m.unit, **own, **_labels(m))
-            if m.value is not None:
+            sample("recdr_trial_measure", _known(m), unit=m.unit, **own, **_labels(m))
+            if _known(m) is not None:
                 sample("recdr_trial_measure_censored", float(m.censored), **own, **_labels(m))
 
 
@@ -40,10 +40,16 @@ def _labels(m: Measured) -> dict[str, str]:
     }
 
 
+def _known(m: Measured) -> float | None:
+    """The measure's value; None where only a range of what it may have been was observed."""
+    return m.value if m.possible is None else None
+
+
 def _value(m: Measured, labels: dict[str, str], sample: Tell) -> None:
-    sample("recdr_measure", m.value, unit=m.unit, **labels)
-    sample("recdr_measure_observed", float(m.value is not None), **labels)
-    if m.value is not None:
+    known = _known(m)
+    sample("recdr_measure", known, unit=m.unit, **labels)
+    sample("recdr_measure_observed", float(known is not None), **labels)
+    if known is not None:
         sample("recdr_measure_censored", float(m.censored), **labels)
     sample("recdr_measure_resolution", m.resolution, unit=m.unit, **labels)
     _interval("recdr_measure_interval", m.possible or m.interval, m.unit, labels, sample)

@@ -199,3 +199,15 @@ def test_the_command(tmp_path: Path) -> None:
     assert "left out:" in every.stderr
     missing = recdr(tmp_path, "report", "metrics", "nosuch")
     assert missing.returncode == 2
+
+
+def test_a_range_of_what_may_have_been_is_no_value(run: Path) -> None:
+    def doubt(document: Any) -> None:
+        document["measures"]["rto_read_s"] |= {"value": 32.1, "possible": [0.26, 32.1], "outcome": "UNKNOWN"}
+
+    changed(run, "verdict.json", doubt)
+    found = samples(rendered(run))
+    named = {key for key in found if dict(key[1]).get("measure", "").startswith("rto_read")}
+    assert not [key for key in named if key[0] == "recdr_measure_seconds"]
+    assert [found[key] for key in named if key[0] == "recdr_measure_observed"] == [0.0]
+    assert sorted(found[key] for key in named if key[0] == "recdr_measure_interval_seconds") == [0.26, 32.1]

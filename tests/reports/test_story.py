@@ -8,6 +8,7 @@ import pytest
 
 from drills.faults import catalogue
 from reports import story, wording
+from reports.findings.well import went_well
 from tests.reports.literal import event, facts, fault, measure, outage, requests, trial
 
 GOOD = {
@@ -38,6 +39,20 @@ def test_an_outage_that_came_back_is_not_told_as_one() -> None:
     said = story.hurt(facts(trial(twice, asked=requests((0.0, 0.9), (16.2, 17.0)))))
     assert "writes failed from 0.0 to 0.9 s and from 16.2 to 17.0 s after the fault" in said
     assert said.endswith("(healing began at 15.9 s)")
+
+
+def test_failures_that_the_probes_did_not_meet_are_told_all_the_same() -> None:
+    """An RTO is that of the probes: other clients' reads may fail while it is 0."""
+    others = facts(trial(GOOD, asked=requests((2.0, 9.0), write=False)))
+    assert "reads never stopped working for long, but 350 of 1,500 (23 %) failed from the fault on" in story.hurt(
+        others
+    )
+    found = went_well(others)
+    assert found is not None
+    assert "disturbance" not in f"{found.title} {found.text}"
+    calm = went_well(facts(trial(GOOD, asked=requests(write=False))))
+    assert calm is not None
+    assert "No disturbance of reads was seen" in f"{calm.title} {calm.text}"
 
 
 def test_what_was_not_observed_is_said_to_be_not_known() -> None:
