@@ -12,12 +12,12 @@ from typing import Any
 
 from reports import cleaning, verdicts, wording
 from reports.facts import Measured
+from reports.findings.finding import THIN, share_left
 
 ERROR, WARNING, NOTICE = "error", "warning", "notice"
 MOST = 10
 """GitHub shows so many of each kind for a step, and drops the rest without a word."""
 _LEVELS = {"FAIL": ERROR, "UNKNOWN": WARNING}
-_THIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def _of_objective(m: Measured, drill: str, place: Place, run: str) -> Annotation
 
 
 def _thin(m: Measured) -> bool:
-    """Whether less than a tenth of what was allowed is left; 0 of 0 allowed is as good as it can be."""
-    most = cleaning.number(m.objective.get("max"))
-    return most is not None and most > 0 and m.value is not None and m.value > (1 - _THIN) * most
+    """Whether little of what was allowed is left, as the report's findings have it; 0 of 0 is as good as it can be."""
+    left = share_left(m)
+    return left is not None and left < THIN
 
 
 def of_entry(entry: Mapping[str, Any], place: Place) -> list[Annotation]:

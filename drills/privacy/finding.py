@@ -68,11 +68,6 @@ def leaves(secrets: Any) -> Iterator[Any]:
         yield secrets
 
 
-def is_inline(secret: Any) -> bool:
-    """Whether what ``secrets:`` leads to is the secret itself."""
-    return not isinstance(secret, Mapping)
-
-
 def texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Every text of a document with the key that it stands under, ``""`` in a list."""
     if isinstance(value, str):

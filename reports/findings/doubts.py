@@ -14,7 +14,7 @@ from reports.findings.finding import (
     listed,
     moment,
     part_of,
-    room,
+    share_left,
 )
 
 _FAR_APART = 2.0
@@ -219,7 +219,11 @@ def uncalibrated(facts: Facts) -> Finding | None:
     """Thin margins of times, on a host where nobody has measured how far such figures are off."""
     if not facts.trials or grounds.calibration(facts) is not None:
         return None
-    near = [m for m in facts.objectives if m.unit in {"s", "ms"} and (left := room(m)) is not None and abs(left) < THIN]
+    near = [
+        m
+        for m in facts.objectives
+        if m.unit in {"s", "ms"} and (left := share_left(m)) is not None and abs(left) < THIN
+    ]
     if not near:
         return None
     named = listed(

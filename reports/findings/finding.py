@@ -85,11 +85,11 @@ def severity_of(m: Measured, *, harm: bool = False) -> Severity:
         return Severity.OPEN
     if not m.objective:
         return Severity.UNASKED if harm else Severity.KNOW
-    left = room(m)
+    left = share_left(m)
     return Severity.CLOSE if left is not None and left < THIN else Severity.KNOW
 
 
-def room(m: Measured) -> float | None:
+def share_left(m: Measured) -> float | None:
     """The share (0 to 1) of what the tightest bound allows that is left; None where nothing can be said of a share.
 
     Of a greatest value all from 0 up to it is allowed, of a least share all that is missing to 1, of a least multiple
@@ -109,16 +109,9 @@ def room(m: Measured) -> float | None:
 
 def _limits(m: Measured) -> tuple[float | None, float | None]:
     """The highest least and the lowest greatest value that are allowed, in the measure's unit."""
-    found: dict[str, list[float]] = {"min": [], "max": []}
-    for key, raw in m.objective.items():
-        side, _, ratio = key.partition("_")
-        if side not in found or isinstance(raw, bool) or not isinstance(raw, int | float):
-            continue
-        if not ratio:
-            found[side].append(float(raw))
-        elif ratio == "ratio" and m.baseline is not None:
-            found[side].append(raw * m.baseline)
-    return max(found["min"], default=None), min(found["max"], default=None)
+    known = wording.limits(m)
+    least, most = ([limit for side, limit in known if side == wanted] for wanted in ("min", "max"))
+    return max(least, default=None), min(most, default=None)
 
 
 def question_asked(facts: Facts) -> bool:

@@ -17,7 +17,7 @@ from reports.findings.finding import (
     judged_in,
     listed,
     part_of,
-    room,
+    share_left,
 )
 
 _PHASES = ("before", "during", "after")
@@ -124,7 +124,7 @@ def not_told(facts: Facts, told: Collection[str]) -> Finding | None:
 
 def thinnest(facts: Facts) -> Finding | None:
     """The objective that was met by the least: it will be missed first."""
-    known = [(left, m) for m in facts.objectives if m.outcome == "PASS" and (left := room(m)) is not None]
+    known = [(left, m) for m in facts.objectives if m.outcome == "PASS" and (left := share_left(m)) is not None]
     if not known:
         return None
     left, m = min(known, key=lambda pair: pair[0])

@@ -11,7 +11,7 @@ import pytest
 from reports import findings
 from reports.facts import Facts
 from reports.findings import Finding, Severity, doubts, losses, recommendations, shares, well
-from reports.findings.finding import room
+from reports.findings.finding import share_left
 from reports.series import Requests
 from reports.verdicts import measures as read_measures
 from tests.reports.literal import DEPLOYED, event, facts, fault, measure, outage, replace, requests, trial
@@ -181,7 +181,7 @@ def test_two_model_versions_at_once_are_told_unless_the_drill_rolled_one_out() -
 )
 def test_how_much_of_a_bound_is_left(m: dict[str, Any], left: float | None) -> None:
     [read] = read_measures({"x": m})
-    assert room(read) == (None if left is None else pytest.approx(left))
+    assert share_left(read) == (None if left is None else pytest.approx(left))
 
 
 def test_the_thinnest_margin_is_told_and_what_it_is_a_share_of() -> None:
