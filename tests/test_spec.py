@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from drills import measures
 from drills.errors import SpecError
 from drills.faults import FAULTS
+from drills.privacy import redacted
 from drills.spec import SCHEMA, Drill, FaultUse, Mix, Objective, Variant, find, load, schema, shipped
 from drills.spec.model import PHASES
 from drills.spec.registries import measures as measure_rules
@@ -644,6 +645,7 @@ def test_whatever_is_written_anywhere_is_a_drill_or_refused(tmp_path: Path, data
         drill = load(path)
     except SpecError as error:
         assert error.line is not None
+        assert redacted(str(error)), "what is wrong is said without the drill's secrets, so it is looked into first"
         return
     assert isinstance(drill, Drill)
     assert schema_accepts(drill.experiment)

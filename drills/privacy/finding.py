@@ -92,7 +92,9 @@ def _in_configuration(configuration: Any, environment: Mapping[str, str]) -> Ite
 
 
 def _variants(experiment: Mapping[str, Any]) -> Iterator[Any]:
-    for extension in experiment.get("extensions") or ():
+    """Of a drill that nobody has checked yet: what is wrong with it is said later, without its secrets."""
+    extensions = experiment.get("extensions")
+    for extension in extensions if isinstance(extensions, list) else ():
         if isinstance(extension, Mapping) and isinstance(extension.get("variants"), list):
             yield from (one.get("configuration") for one in extension["variants"] if isinstance(one, Mapping))
 

@@ -6,6 +6,7 @@ import base64
 import json
 import shlex
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -159,3 +160,16 @@ def test_which_values_of_a_drill_and_its_environment_are_secret() -> None:
         *("inl-1ne", "c0nf-token", "fl4g", "urlp4ss", "c00kie"),
     }
     assert not found & {"eu-west-1", "/home/kim", "strict"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [5, "x", True, ["a"], {"a": 1}, None, [5, None, {"variants": 3}], [{"variants": [4]}]]
+)
+@pytest.mark.parametrize("key", ["secrets", "configuration", "extensions", "method", "title"])
+def test_a_drill_that_is_no_drill_is_looked_into_all_the_same(key: str, wrong: Any) -> None:
+    """It is refused, and the refusal has no secret in it: so this is done before anybody has checked it."""
+    command = {"arguments": ["--token", "planted-78"]}
+    experiment = {"secrets": {"shop": {"token": "kv9Zq3-planted-77"}}, "provider": command}
+    found = set(in_drill(experiment | {key: wrong}, {}))
+    assert "planted-78" in found
+    assert key == "secrets" or "kv9Zq3-planted-77" in found
