@@ -7,10 +7,10 @@ from typing import Any
 
 from drills.recording.record import Event
 from reports import cleaning, writes
+from reports.columns import Requests
 from reports.happenings import Clock, FaultUse, Mark, Sighting
 from reports.phases import Phase
 from reports.postmortem import Frame
-from reports.series import Requests
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from drills.naming import shown
 from drills.recording.record import Event
 from reports import cleaning
-from reports.series import NS, Requests
+from reports.columns import NS, Requests
 
 MARK_LABELS = {
     "injected": "Fault injected",

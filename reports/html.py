@@ -22,13 +22,13 @@ from reports import (
     phases,
     quality,
     samples,
-    series,
+    seconds,
     wording,
 )
 from reports.charts import Drawing
 from reports.facts import Facts, Measured, Trial
 from reports.happenings import Clock, Mark
-from reports.series import Second
+from reports.seconds import Second
 
 _MOST_EVENTS = 300
 _LONGEST_DRILL = 60_000
@@ -98,7 +98,7 @@ def _sections(facts: Facts) -> list[Section]:
 
 def _section(trial: Trial, baseline: dict[str, Any], is_open: bool) -> Section:
     at = trial.clock
-    step, table = series.table(trial.requests, at.start, at.end, at.zero) if len(trial.requests) else (1, [])
+    step, table = seconds.table(trial.requests, at.start, at.end, at.zero) if len(trial.requests) else (1, [])
     return Section(
         trial=trial,
         drawing=charts.draw(trial, baseline),

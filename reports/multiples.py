@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports import series, wording
+from reports.columns import NS, Floats
 from reports.facts import Trial
-from reports.series import Floats
 
 WIDTH, ANSWERS, GAP, FAILED = 240, 64, 6, 26
 """Units of the picture: its width, and the heights of its two bands with what lies between."""
@@ -70,7 +70,7 @@ def multiples(trials: Sequence[Trial]) -> Multiples | None:
     shown = [trial for trial in trials if len(trial.requests)]
     if len(trials) < 2 or not shown:
         return None
-    longest_s = max((trial.clock.end - trial.clock.start) / series.NS for trial in shown)
+    longest_s = max((trial.clock.end - trial.clock.start) / NS for trial in shown)
     columns = [_columns(trial, longest_s) for trial in shown]
     regions = tuple(dict.fromkeys(name for trial in shown for name in trial.requests.regions))
     frame = Multiples(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from reports import cleaning, happenings
+from reports.columns import Flags, Floats, Requests
 from reports.facts import Trial
-from reports.series import Flags, Floats, Requests
 
 _MOST_MODELS = 4
 

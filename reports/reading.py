@@ -22,9 +22,9 @@ import yaml
 from drills.measures import Settings
 from drills.recording import merging, record
 from drills.recording.record import Event
-from reports import cleaning, happenings, phases, postmortem, series, unfinished, verdicts, wording, writes
+from reports import cleaning, columns, happenings, phases, postmortem, unfinished, verdicts, wording, writes
+from reports.columns import Requests
 from reports.facts import Activity, Facts, Trial
-from reports.series import Requests
 
 _T = TypeVar("_T")
 _READABLE_SCHEMA = 1
@@ -110,11 +110,11 @@ def _parquet(path: Path, reader: Callable[[Path], _T], so: str, missing: list[st
 def _requests(run_dir: Path, missing: list[str]) -> Requests | None:
     """The recorded requests; of a run that ended before its record was put together, what its clients wrote so far."""
     gaps: list[str] = []
-    found = _parquet(run_dir / "requests.parquet", series.read, "no request can be shown", gaps)
+    found = _parquet(run_dir / "requests.parquet", columns.read, "no request can be shown", gaps)
     parts = sorted((run_dir / "parts").glob("*.part")) if found is None else []
     if parts:
         found = _parquet(
-            parts[0].parent, lambda _: series.of_table(merging.table(map(record.part_frames, parts))), "", []
+            parts[0].parent, lambda _: columns.of_table(merging.table(map(record.part_frames, parts))), "", []
         )
     if found is not None and parts:
         why = gaps[0].partition(":")[0]

@@ -15,8 +15,8 @@ import numpy as np
 
 from drills.recording.record import Event
 from reports import cleaning
+from reports.columns import Floats
 from reports.happenings import Clock
-from reports.series import Floats
 
 KIND = "nodes.seen"
 STATES = ("ok", "degraded", "recovering")

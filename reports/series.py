@@ -1,165 +1,23 @@
-"""The recorded requests as columns, and what a chart draws of them: per-bin figures that keep every spike.
-
-Columns instead of ``drills.recording.record.Request`` objects, because a million requests must be read in a second.
-"""
+"""What a chart draws of the recorded requests: per-bin figures that keep every spike."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from reports import cleaning
+from reports.columns import NS, Floats, Ints, Requests
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
-NS = 1_000_000_000
-NOBODY = -1
-"""Region code of a request that no region answered."""
-
-_COLUMNS = (
-    "trial",
-    "t_scheduled",
-    "t_done",
-    "stream",
-    "op",
-    "id",
-    "status",
-    "error",
-    "region",
-    "hits",
-    "expected",
-    "model_version",
-    "degraded",
-)
 _POINTS = 600
 """Points a line may have; more are not visible at 1,100 pixels."""
 _FINE_BINS = 40_000
 _LONGEST_S = 1e8
 """Bounds on memory: a damaged clock must not ask for a billion bins."""
 _RECALL_WINDOW_S = 2.0
-
-
-@dataclass(frozen=True)
-class Requests:
-    """Columns of one length [n]; ``due`` and ``done`` in ns.
-
-    ``region`` indexes ``regions`` and ``model`` ``models``; NOBODY where there was none.
-    """
-
-    trial: Ints
-    due: Ints
-    done: Ints
-    ok: Flags
-    sent: Flags
-    write: Flags
-    quality: Flags
-    region: Ints
-    hits: Floats
-    expected: Floats
-    ids: pa.ChunkedArray
-    regions: tuple[str, ...]
-    model: Ints
-    degraded: Flags
-    models: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.due)
-
-    @property
-    def failed(self) -> Flags:
-        """Sent and not answered well; what recdr itself never sent says nothing about the service. [n]"""
-        return self.sent & ~self.ok
-
-    def of_trial(self, trial: int) -> Requests:
-        return self.where(self.trial == trial)
-
-    def where(self, keep: Flags) -> Requests:
-        return Requests(
-            trial=self.trial[keep],
-            due=self.due[keep],
-            done=self.done[keep],
-            ok=self.ok[keep],
-            sent=self.sent[keep],
-            write=self.write[keep],
-            quality=self.quality[keep],
-            region=self.region[keep],
-            hits=self.hits[keep],
-            expected=self.expected[keep],
-            ids=self.ids.filter(pa.array(keep)),
-            regions=self.regions,
-            model=self.model[keep],
-            degraded=self.degraded[keep],
-            models=self.models,
-        )
-
-
-def read(path: Path) -> Requests:
-    """Read ``requests.parquet``. Raises OSError or pyarrow.ArrowException where it is missing or damaged."""
-    return of_table(pq.read_table(path, columns=list(_COLUMNS)))
-
-
-def of_table(table: pa.Table) -> Requests:
-    """The requests of a table with the columns of ``drills.recording.merging.SCHEMA``; raises as ``read``."""
-    if lacking := set(_COLUMNS) - set(table.column_names):
-        raise pa.ArrowInvalid(f"it has no column {', '.join(sorted(lacking))}")
-    codes, regions = _codes(table["region"])
-    model, models = _codes(table["model_version"])
-    return Requests(
-        trial=_ints(table["trial"]),
-        due=_ints(table["t_scheduled"]),
-        done=_ints(table["t_done"]),
-        ok=(_ints(table["status"]) >= 200) & (_ints(table["status"]) < 300) & _absent(table["error"]),
-        sent=~_equal(table["error"], "not_sent"),
-        write=_equal(table["op"], "event"),
-        quality=_equal(table["stream"], "quality"),
-        region=codes,
-        hits=_floats(table["hits"]),
-        expected=_floats(table["expected"]),
-        ids=table["id"],
-        regions=regions,
-        model=model,
-        degraded=_equal(table["degraded"], True),
-        models=models,
-    )
-
-
-def _ints(column: pa.ChunkedArray) -> Ints:
-    return np.asarray(pc.fill_null(column.cast(pa.int64()), 0), dtype=np.int64)
-
-
-def _floats(column: pa.ChunkedArray) -> Floats:
-    return np.asarray(column.cast(pa.float64()), dtype=np.float64)
-
-
-def _equal(column: pa.ChunkedArray, value: str | bool) -> Flags:
-    return np.asarray(pc.fill_null(pc.equal(column, value), False), dtype=np.bool_)
-
-
-def _absent(column: pa.ChunkedArray) -> Flags:
-    return np.asarray(pc.is_null(column), dtype=np.bool_)
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
-    """Codes of the names in a fixed order (primary, then by name): colours never swap between reports."""
-    names = sorted(
-        (name for name in pc.unique(column).to_pylist() if name is not None),
-        key=lambda n: (n != "primary", n),
-    )
-    if not names:
-        return np.full(len(column), NOBODY, dtype=np.int64), ()
-    found = pc.index_in(column, value_set=pa.array(names))
-    return np.asarray(pc.fill_null(found, NOBODY), dtype=np.int64), tuple(cleaning.text(name) for name in names)
 
 
 @dataclass(frozen=True)
@@ -325,8 +183,8 @@ def recall(requests: Requests, grid: Bins, baseline_hits: dict[str, Any]) -> Rec
     paired = len(base) > 0 and not np.isnan(base).any()
     return Recall(
         t_s=ends,
-        value=_ratio(_window(asked.hits[order], low, high), expected),
-        same_users=_ratio(_window(base[order], low, high), expected) if paired else None,
+        value=ratio(_window(asked.hits[order], low, high), expected),
+        same_users=ratio(_window(base[order], low, high), expected) if paired else None,
         asked=np.asarray(high - low, dtype=np.int64),
     )
 
@@ -336,53 +194,5 @@ def _window(values: Floats, low: Ints, high: Ints) -> Floats:
     return np.asarray(total[high] - total[low])
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
+def ratio(part: Floats, whole: Floats) -> Floats:
     return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0))
-
-
-@dataclass(frozen=True)
-class Second:
-    """One row of the data table beside the charts; None where there was nothing to measure."""
-
-    t_s: float
-    answered: tuple[int, ...]
-    failed_reads: int
-    failed_writes: int
-    p50_ms: float | None
-    p99_ms: float | None
-    recall: float | None
-
-
-def table(requests: Requests, start: int, end: int, zero: int, rows: int = 180) -> tuple[int, list[Second]]:
-    """How many whole seconds a row has (1, or more for a long trial), and the charts' figures as rows.
-
-    Row edges are whole seconds since ``zero``, so that the first row of the fault starts at 0.
-    """
-    step = max(1, math.ceil((end - start) / NS / rows))
-    first = math.floor((start - zero) / NS / step)
-    count = max(1, math.ceil((end - zero) / NS / step) - first)
-    row = np.clip((requests.due - zero) // (step * NS) - first, 0, count - 1)
-    took = (requests.done - requests.due) / 1e6
-    ok, bad = requests.ok, requests.failed
-    probes = requests.quality & ok & ~np.isnan(requests.hits) & (requests.expected > 0)
-
-    def tally(keep: Flags, weights: Floats | None = None) -> Floats:
-        chosen = None if weights is None else weights[keep]
-        return np.bincount(row[keep], weights=chosen, minlength=count).astype(np.float64)
-
-    by_region = [tally(ok & (requests.region == code)) for code in range(len(requests.regions))]
-    reads, writes = tally(bad & ~requests.write), tally(bad & requests.write)
-    p50, p99 = quantiles(row[ok], took[ok], (0.5, 0.99), count)
-    quality = _ratio(tally(probes, requests.hits), tally(probes, requests.expected))
-    return step, [
-        Second(
-            t_s=float((first + i) * step),
-            answered=tuple(int(column[i]) for column in by_region),
-            failed_reads=int(reads[i]),
-            failed_writes=int(writes[i]),
-            p50_ms=cleaning.number(float(p50[i])),
-            p99_ms=cleaning.number(float(p99[i])),
-            recall=cleaning.number(float(quality[i])),
-        )
-        for i in range(count)
-    ]

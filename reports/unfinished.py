@@ -10,7 +10,7 @@ from drills import undo
 from drills.naming import shown
 from drills.recording.record import Event
 from reports import cleaning, wording
-from reports.series import NS, Requests
+from reports.columns import NS, Requests
 
 _BEFELL = {"gone": "recdr was killed", "stalled": "recdr was stopped or held up"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from reports import cleaning
+from reports.columns import NS
 from reports.facts import Facts, Trial
-from reports.series import NS
 
 
 def anchor_ns(facts: Facts) -> int | None:

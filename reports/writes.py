@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reports import cleaning
-from reports.series import NS, Requests
+from reports.columns import NS, Requests
 
 _COLUMNS = {"trial": pa.int64(), "region": pa.string(), "id": pa.string(), "count": pa.int64()}
 _SCHEMA = pa.schema(list(_COLUMNS.items()))

@@ -19,8 +19,8 @@ from reports.charts.frame import (
     rounded,
     spans,
 )
+from reports.columns import Flags, Floats
 from reports.facts import Trial
-from reports.series import Floats
 
 
 def throughput(frame: Frame) -> Drawn:
@@ -139,6 +139,6 @@ def failures(frame: Frame) -> Drawn:
     return plot, chart
 
 
-def _beside(there: series.Flags) -> series.Flags:
+def _beside(there: Flags) -> Flags:
     """True where ``there`` is, and one place to either side."""
     return np.asarray(there | np.append(there[1:], False) | np.insert(there[:-1], 0, False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports import phases, wording
+from reports.columns import NS
 from reports.facts import Facts, Measured, Trial
 from reports.findings import whatif
 from reports.findings.finding import (
@@ -23,7 +24,6 @@ from reports.findings.finding import (
 )
 from reports.findings.stretches import Stretch, disturbed, verb_of
 from reports.phases import Phase
-from reports.series import NS
 
 _MOST_STRETCHES = 3
 _MOMENT_S = 0.005

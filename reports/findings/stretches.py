@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reports.columns import NS
 from reports.facts import Measured, Trial
-from reports.series import NS
 
 _APART_S = 1.0
 """Without a disturbed request for so long, two stretches are two."""

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from drills.recording.record import Event
 from reports import happenings, phases, verdicts, writes
+from reports.columns import NS, Requests
 from reports.facts import Facts, Trial
-from reports.series import NS, Requests
 
 ZERO = 1_000 * NS
 START_S, HEAL_S, END_S = -8.0, 16.0, 30.0

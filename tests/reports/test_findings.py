@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from reports import findings
+from reports.columns import Requests
 from reports.facts import Facts
 from reports.findings import Finding, Severity, doubts, losses, recommendations, shares, well
 from reports.findings.finding import share_left
-from reports.series import Requests
 from reports.verdicts import measures as read_measures
 from tests.reports.literal import DEPLOYED, event, facts, fault, measure, outage, replace, requests, trial
 

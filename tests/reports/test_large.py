@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from reports import charts, html, multiples, reading
+from reports.columns import Requests
 from reports.facts import Trial
-from reports.series import Requests
 from tests.reports import fakerun
 
 NS = 1_000_000_000

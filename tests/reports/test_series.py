@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from reports import series
-from reports.series import NOBODY, Requests
+from reports import seconds, series
+from reports.columns import NOBODY, Requests
 
 MS = 1_000_000
 
@@ -110,7 +110,7 @@ def test_recall_leaves_out_probes_that_nobody_answered() -> None:
 
 def test_the_table_starts_a_row_at_the_fault() -> None:
     rows = [{"due": 1_999}, {"due": 2_000, "ok": False}, {"due": 2_999, "ok": False, "write": True}]
-    step, table = series.table(requests(rows), 500 * MS, 3_500 * MS, 2_000 * MS)
+    step, table = seconds.table(requests(rows), 500 * MS, 3_500 * MS, 2_000 * MS)
     assert step == 1
     by_start = {row.t_s: row for row in table}
     assert by_start[-1.0].answered == (1, 0)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reports import writes
-from reports.series import Requests
+from reports.columns import Requests
 
 
 def sent(*events: tuple[str, bool]) -> Requests:
