@@ -20,7 +20,7 @@ from drills.healing import heal_open_faults
 from drills.home import home
 from drills.interruption import held, ignore_signals, interruptible
 from drills.keeper import keeping
-from drills.privacy import copying, vault
+from drills.privacy import copying, redacted, vault
 from drills.recording import record, rundir
 from drills.recording.record import EventWriter, ReadBack
 from drills.recording.rundir import RunDir
@@ -109,23 +109,7 @@ def _conduct(
         ):
             if not checked:
                 check(drill, options, run_dir.logs / "chaos-check.log")
-            with (
-                keeping(run_dir, drill.guard.lease_s) as keeper,
-                _opened(run_dir, drill, options, observer, given) as system,
-            ):
-                keeper.hold(system.target)
-                trials, seed = options.trials or drill.trials, _seed(drill, options)
-                first = Trial(run_dir, drill, system.target, system.audience, seed, observer, trials=trials)
-                first = dataclasses.replace(first, identity=system.identity, earlier=system.earlier, keeper=keeper)
-                rundir.write_meta(run_dir, _facts(first, system, trials, options))
-                try:
-                    _run_trials(first, options, events, rows)
-                except BaseException:
-                    ignore_signals()
-                    heal_open_faults(run_dir.path, system.target)  # none, unless it was healing that was interrupted
-                    raise
-                finally:
-                    ignore_signals()  # from here on everything is brought back, which must not be interrupted
+            _deploy_and_run(run_dir, drill, options, observer, given=given, events=events, rows=rows)
     except UsageError:
         shutil.rmtree(run_dir.path)
         raise
@@ -150,6 +134,36 @@ def _conduct(
         events.close()
     observer.progress("writing the record, the verdict and the report")
     _conclude(run_dir, rows)
+
+
+def _deploy_and_run(
+    run_dir: RunDir,
+    drill: Drill,
+    options: Options,
+    observer: Observer,
+    *,
+    given: System | None,
+    events: EventWriter,
+    rows: list[ReadBack],
+) -> None:
+    """All trials, on a target of their own or the ``given`` one; ``rows`` get what was read back."""
+    with (
+        keeping(run_dir, drill.guard.lease_s) as keeper,
+        _opened(run_dir, drill, options, observer, given) as system,
+    ):
+        keeper.hold(system.target)
+        trials, seed = options.trials or drill.trials, _seed(drill, options)
+        first = Trial(run_dir, drill, system.target, system.audience, seed, observer, trials=trials)
+        first = dataclasses.replace(first, identity=system.identity, earlier=system.earlier, keeper=keeper)
+        rundir.write_meta(run_dir, _facts(first, system, trials, options))
+        try:
+            _run_trials(first, options, events, rows)
+        except BaseException:
+            ignore_signals()
+            heal_open_faults(run_dir.path, system.target)  # none, unless it was healing that was interrupted
+            raise
+        finally:
+            ignore_signals()  # from here on everything is brought back, which must not be interrupted
 
 
 @contextmanager
@@ -183,7 +197,7 @@ def _out_of_room(run_dir: RunDir, error: OSError, rows: list[ReadBack], events: 
 def _note_abort(run_dir: RunDir, events: EventWriter, reason: str) -> None:
     """Put on record why the run ended early, unless its trial has done so."""
     known = (event.data.get("reason") for event in record.read_events(run_dir.events) if event.kind == "abort")
-    if reason not in known:
+    if redacted(reason) not in known:
         run_dir.last_words(lambda: events.write("abort", reason=reason))
 
 
