@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -63,10 +64,22 @@ def test_the_witness_sees_the_store_of_a_region_that_its_clients_cannot_reach(la
 def test_a_drained_region_gets_no_reads(lab: LocalTarget) -> None:
     lab.drain("primary")
     assert set(lab.drained()) == set(lab.nodes_of("primary"))
-    answers = [httpx.post(f"{lab.deployment.edge_url}/v1/recommend", json={"user": "196", "k": 5}) for _ in range(4)]
-    assert {answer.headers["X-Recsvc-Region"] for answer in answers} == {"standby"}
+    seen = [regions_that_answer(lab)]
+    while (
+        seen[-1] != {"standby"} and len(seen) < 50
+    ):  # the director may count the standby as down yet: 503
+        time.sleep(0.1)
+        seen.append(regions_that_answer(lab))
+    assert seen[-1] == {"standby"}
+    assert set().union(*seen) <= {"standby", None}
     lab.undrain("primary")
     assert lab.drained() == ()
+
+
+def regions_that_answer(lab: LocalTarget) -> set[str | None]:
+    """By four reads through the edge; None is an answer of no region."""
+    asked = [httpx.post(f"{lab.deployment.edge_url}/v1/recommend", json={"user": "196", "k": 5}) for _ in range(4)]
+    return {answer.headers.get("X-Recsvc-Region") for answer in asked}
 
 
 def test_a_narrow_link_lets_through_what_it_may(lab: LocalTarget) -> None:
