@@ -109,6 +109,11 @@ class _Wire(asyncio.Protocol):
         return (now_ns - self.pending[0].sent_ns) / 1e9 if self.pending else 0.0
 
 
+READ_S = 0.002
+"""What has come is read for so long before it counts as late: it may be this process that was held up, by loading a
+model for example, and uvloop looks at its timers first, at what has come only then."""
+
+
 class Link:
     """A connection to one server that reconnects for ever while `run` is running.
 
@@ -146,12 +151,18 @@ class Link:
             self._wire = wire
             while not wire.lost.done():
                 await asyncio.wait([wire.lost], timeout=self._stall_s / 4)
-                if wire.stalled_s(time.monotonic_ns()) > self._stall_s:
+                if await self._is_stalled(wire):
                     break
         finally:
             self._wire = None
             if wire is not None:
                 wire.abort()
+
+    async def _is_stalled(self, wire: _Wire) -> bool:
+        if wire.stalled_s(time.monotonic_ns()) <= self._stall_s:
+            return False
+        await asyncio.sleep(READ_S)
+        return wire.stalled_s(time.monotonic_ns()) > self._stall_s
 
     def drop(self) -> None:
         """Give the connection up now; whoever waits on it gets `StoreUnavailable`, and a new one is made."""
@@ -166,12 +177,14 @@ class Link:
         """
         if self._wire is None:
             raise StoreUnavailable("not connected", sent=False)
-        pipeline = self._wire.write(commands)
+        reply = self._wire.write(commands).future
         try:
-            async with asyncio.timeout(timeout_s):
-                return await pipeline.future
-        except TimeoutError:
-            raise StoreUnavailable(f"no reply within {timeout_s:g} s", sent=True) from None
+            for wait_s in (timeout_s, READ_S):
+                if (await asyncio.wait([reply], timeout=wait_s))[0]:
+                    return reply.result()
+        finally:
+            reply.cancel()
+        raise StoreUnavailable(f"no reply within {timeout_s:g} s", sent=True)
 
     async def call(self, *command: str | bytes | int, timeout_s: float) -> Any:
         """Send one command and return its reply; raises `ReplyError` for an error reply, else as `ask`."""

@@ -65,9 +65,7 @@ def test_a_drained_region_gets_no_reads(lab: LocalTarget) -> None:
     lab.drain("primary")
     assert set(lab.drained()) == set(lab.nodes_of("primary"))
     seen = [regions_that_answer(lab)]
-    while (
-        seen[-1] != {"standby"} and len(seen) < 50
-    ):  # the director may count the standby as down yet: 503
+    while seen[-1] != {"standby"} and len(seen) < 50:  # the director may count the standby as down yet: 503
         time.sleep(0.1)
         seen.append(regions_that_answer(lab))
     assert seen[-1] == {"standby"}

@@ -7,8 +7,10 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
+import uvloop
 
 from recsvc.resp import Link, ReplyError, StoreUnavailable
 from tests.recsvc.serving.cluster import Cluster, Process
@@ -136,3 +138,21 @@ def test_garbage_drops_the_connection_instead_of_misleading(answer: bytes) -> No
         await until(lambda: not link.up, within_s=1)
 
     asyncio.run(_with_server(answer, story))
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_came_while_this_process_was_held_up_is_no_late_reply(cluster: Cluster, loop: Any) -> None:
+    """Loading a model may hold up all else for a while; the store has answered meanwhile."""
+
+    async def story() -> None:
+        async with running(Link(("127.0.0.1", cluster.store("store").port), stall_s=0.2)) as link:
+            await until(lambda: link.up)
+            asked = asyncio.ensure_future(link.call("ECHO", "mine", timeout_s=0.05))
+            await asyncio.sleep(0)  # it is sent
+            time.sleep(0.5)
+            assert await asked == b"mine"
+            await asyncio.sleep(0.2)
+            assert link.up, "nor is the connection given up"
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(story())
