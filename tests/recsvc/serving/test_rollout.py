@@ -79,6 +79,7 @@ def test_a_good_model_takes_over_without_failing_a_request(node: Node, bundle: P
     asking = threading.Thread(target=ask)
     asking.start()
     try:
+        eventually(lambda: seen)
         assert roll_out(node, copy) == {"artifact": "next", "outcome": "done", "reason": None}
         eventually(lambda: seen[-1][0] == new)
     finally:
