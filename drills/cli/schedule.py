@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -18,147 +19,96 @@ from drills.cli.terminal import ERR
 from drills.errors import UsageError
 from drills.schedule.files import MINE
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Print a working file that runs drills at fixed times, in CI or on a machine.",
-)
-
-CronOption = Annotated[
-    str, typer.Option("--cron", metavar="'M H D M W'", help="When: minute, hour, day of month, month, day of week.")
-]
-Zone = Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Whose clock: UTC, Europe/Berlin ...")]
-Trials = Annotated[int | None, typer.Option(min=1, max=100, help="How many trials; default: what each drill says.")]
-Require = Annotated[bool, typer.Option("--require-baseline", help="Refuse to run where no baseline is accepted.")]
-Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="What it is called; default: recdr-TAG.")]
-Install = Annotated[
-    str | None,
-    typer.Option(
-        "--install", metavar="WHAT", help="What pip installs: 'git+https://...', a wheel's path; default: this version."
-    ),
-]
-Python = Annotated[str, typer.Option("--python", metavar="VERSION", help="Which Python runs it.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there instead of printing it.")]
-OutFolder = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Write both files into this folder.", file_okay=False)
-]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-@app.command()
-def github(
-    cron: CronOption,
+class System(StrEnum):
+    """What can run drills at fixed times."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    CRONJOB = "cronjob"
+    SYSTEMD = "systemd"
+
+
+def make(
+    system: Annotated[
+        System, typer.Argument(metavar="SYSTEM", help="github, gitlab, cronjob (Kubernetes) or systemd.")
+    ],
+    cron: Annotated[
+        str, typer.Option("--cron", metavar="'M H D M W'", help="When: minute, hour, day of month, month, day of week.")
+    ],
     names: DrillNames = None,
     tags: Tags = None,
-    trials: Trials = None,
-    require_baseline: Require = False,
-    zone: Zone = "UTC",
-    name: Name = None,
-    install: Install = None,
-    python: Python = "3.12",
-    out: Out = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=100, help="How many trials; default: what each drill says.")
+    ] = None,
+    require_baseline: Annotated[
+        bool, typer.Option("--require-baseline", help="Refuse to run where no baseline is accepted.")
+    ] = False,
+    zone: Annotated[
+        str, typer.Option("--timezone", metavar="ZONE", help="Whose clock: UTC, Europe/Berlin ...")
+    ] = "UTC",
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What it is called; default: recdr-TAG.")
+    ] = None,
+    install: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT", help="What pip installs: 'git+https://...', a wheel's path; default: this version."
+        ),
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Which Python runs it; default: 3.12, for systemd this one's version."),
+    ] = None,
+    image: Annotated[
+        str, typer.Option("--image", metavar="IMAGE", help="cronjob: an image that has recdr in it; it must be given.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PATH", help="Write the file there; for systemd: both files into that folder."),
+    ] = None,
 ) -> None:
-    """Print a GitHub Actions workflow: cached model, summary and annotations, runs as artifacts, never two at once.
+    """Print a working file that runs drills at fixed times: never two at once, and what is broken is healed.
 
     [bold]recdr schedule github --cron '17 3 * * *' --tag nightly --out .github/workflows/drills.yml[/bold]
-
-    [bold]recdr schedule github --cron '30 4 * * MON' mine.yaml --trials 4[/bold]   a drill in the repository
-    """
-    _give("github", _wanted(names, tags, cron, zone, name, install, python, trials, require_baseline), out)
-
-
-@app.command()
-def gitlab(
-    cron: CronOption,
-    names: DrillNames = None,
-    tags: Tags = None,
-    trials: Trials = None,
-    require_baseline: Require = False,
-    zone: Zone = "UTC",
-    name: Name = None,
-    install: Install = None,
-    python: Python = "3.12",
-    out: Out = None,
-) -> None:
-    """Print a GitLab CI job, and how to create the pipeline schedule that starts it.
+    a workflow: cached model, summary and annotations, runs as artifacts
 
     [bold]recdr schedule gitlab --cron '17 3 * * *' --tag nightly --timezone Europe/Berlin[/bold]
-    """
-    _give("gitlab", _wanted(names, tags, cron, zone, name, install, python, trials, require_baseline), out)
+    a job, and how to create the pipeline schedule that starts it
 
-
-@app.command()
-def cronjob(
-    cron: CronOption,
-    image: Annotated[str, typer.Option("--image", metavar="IMAGE", help="An image that has recdr in it.")] = "",
-    names: DrillNames = None,
-    tags: Tags = None,
-    trials: Trials = None,
-    require_baseline: Require = False,
-    zone: Zone = "UTC",
-    name: Name = None,
-    install: Install = None,
-    python: Python = "3.12",
-    out: Out = None,
-) -> None:
-    """Print a Kubernetes CronJob with a volume for the runs. recdr publishes no image: the file says how to build one.
-
-    [bold]recdr schedule cronjob --cron '17 3 * * *' --tag nightly --image registry.example/recdr:0.1.0[/bold]
-    """
-    _give("cronjob", _wanted(names, tags, cron, zone, name, install, python, trials, require_baseline, image), out)
-
-
-@app.command()
-def systemd(
-    cron: CronOption,
-    names: DrillNames = None,
-    tags: Tags = None,
-    trials: Trials = None,
-    require_baseline: Require = False,
-    zone: Zone = "UTC",
-    name: Name = None,
-    install: Install = None,
-    python: Python = HERE,
-    out: OutFolder = None,
-) -> None:
-    """Print a systemd service and its timer, for a user's own systemd: no root.
+    [bold]recdr schedule cronjob --cron '30 4 * * MON' mine.yaml --trials 4 --image registry.example/recdr:0.1.0[/bold]
+    a Kubernetes CronJob with a volume for the runs; recdr publishes no image, the file says how to build one
 
     [bold]recdr schedule systemd --cron '17 3 * * *' --tag nightly --out ~/.config/systemd/user[/bold]
+    a service and its timer, for a user's own systemd: no root
     """
-    _give("systemd", _wanted(names, tags, cron, zone, name, install, python, trials, require_baseline), out)
-
-
-def _wanted(
-    names: list[str] | None,
-    tags: list[str] | None,
-    cron: str,
-    zone: str,
-    name: str | None,
-    install: str | None,
-    python: str,
-    trials: int | None,
-    require_baseline: bool,
-    image: str = "",
-) -> schedule.Wanted:
+    if image and system is not System.CRONJOB:
+        raise UsageError(f"--image is for cronjob: {system} runs drills in no image of yours")
     running = version("recdr")
-    return schedule.Wanted(
+    wanted = schedule.Wanted(
         names=names or [],
         tags=tags or [],
         cron=cron,
         zone=zone,
         install=install or f"recdr=={running}",
         version=running,
-        python=python,
+        python=python or (HERE if system is System.SYSTEMD else "3.12"),
         command=shlex.join(["recdr", *sys.argv[1:]]),
         name=name,
         trials=trials,
         require_baseline=require_baseline,
         image=image,
     )
+    _give(system, wanted, out)
 
 
 def _give(system: str, wanted: schedule.Wanted, out: Path | None) -> None:
     job = schedule.plan(wanted)
     made = schedule.files(system, job)
+    if out is not None and len(made) > 1 and out.is_file():
+        raise UsageError(f"--out {out}: this is a file; name the folder for {' and '.join(made)}")
     if out is None:
         for number, (name, text) in enumerate(made.items()):
             sys.stdout.write(("\n" if number else "") + (f"# {name}\n" if len(made) > 1 else "") + text)

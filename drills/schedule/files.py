@@ -121,7 +121,8 @@ def _in_repository(job: Job, system: str) -> None:
 
 def _cronjob(job: Job) -> None:
     if not job.wanted.image:
-        raise UsageError("--image is missing: recdr publishes no image; the help has a Dockerfile of three lines")
+        said = "name yours, such as registry.example/recdr:0.1.0, and the file begins with the Dockerfile that makes it"
+        raise UsageError(f"--image is missing: recdr publishes no image; {said}")
     names = [path.name for path in job.own]
     if double := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two of the drills are called {double}: a ConfigMap has room for one")

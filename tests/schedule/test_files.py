@@ -242,6 +242,25 @@ def test_files_of_its_own_are_written_again_and_no_others(tmp_path: Path) -> Non
     assert not (tmp_path / "units" / "recdr-failover.service").exists(), "nothing is written by half"
 
 
+@pytest.mark.parametrize(
+    ("system", "given", "said"),
+    [
+        ("github", ("--image", "x/y:1"), "--image is for cronjob"),
+        ("cronjob", (), "--image is missing"),
+        ("systemd", ("--out", "{there}"), "this is a file; name the folder"),
+        ("nomad", (), "'nomad' is not one of"),
+    ],
+)
+def test_what_does_not_fit_is_refused(system: str, given: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    there = tmp_path / "there.txt"
+    there.write_text("mine")
+    words = [word.format(there=there) for word in given]
+    refused = recdr(tmp_path, "schedule", system, "--cron", "17 3 * * *", "failover", *words)
+    assert refused.returncode == 2
+    assert said in " ".join(refused.stderr.replace("│", " ").split())
+    assert there.read_text() == "mine"
+
+
 def check_schema(schema: str, path: Path, *more: str) -> None:
     argv = [BIN / "check-jsonschema", "--builtin-schema", schema, *more, path, "--output-format", "json"]
     said = subprocess.run(argv, capture_output=True, text=True, check=False)
