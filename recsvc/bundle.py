@@ -43,12 +43,24 @@ class AlteredFile(BundleError):  # noqa: N818 - the file that a bundle error is 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that can be recommended. ``year`` is None where it is not known."""
+    """One thing that can be recommended; ``year``, ``brand`` and ``price`` are None where they are not known.
+
+    ``genres`` are a film's genres or a product's categories; ``price`` is in the catalogue's own currency.
+    """
 
     id: str
     title: str
     year: int | None
     genres: tuple[str, ...]
+    brand: str | None = None
+    price: float | None = None
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Item:
+        """An item from its JSON object, as `dataclasses.asdict` gives it; older ones know no brand and no price."""
+        return cls(
+            row["id"], row["title"], row["year"], tuple(row["genres"]), brand=row.get("brand"), price=row.get("price")
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ class Bundle:
     def items(self) -> tuple[Item, ...]:
         """The catalogue; the model knows ``items[i]`` as index ``i + 1``."""
         rows = json.loads((self.path / ITEMS).read_text(encoding="utf-8"))
-        return tuple(Item(row["id"], row["title"], row["year"], tuple(row["genres"])) for row in rows)
+        return tuple(Item.read(row) for row in rows)
 
     @cached_property
     def index_of(self) -> Mapping[str, int]:

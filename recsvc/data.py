@@ -71,11 +71,15 @@ class Cleaning:
 
 @dataclass(frozen=True)
 class Dataset:
-    """``sequences[n]`` are the catalogue indices (1 to N, oldest first, none twice) of ``users[n]``."""
+    """``sequences[n]`` are the catalogue indices (1 to N, oldest first, none twice) of ``users[n]``.
+
+    ``times_s[n]`` run parallel to them: when each happened, in seconds since 1970, int64.
+    """
 
     users: tuple[str, ...]
     items: tuple[Item, ...]
     sequences: tuple[Indices, ...]
+    times_s: tuple[Indices, ...]
     cleaning: Cleaning
 
 
@@ -144,15 +148,18 @@ def read(acquired: Acquired) -> Dataset:
             items.append(Item(item, item, None, ()))
             index_of[item] = len(items)
         by_user.setdefault(user, []).append((int(timestamp), index_of[item]))
-    sequences = []
+    sequences, times_s = [], []
     for events in by_user.values():
-        # sorted() is stable: equal timestamps keep the order of the file.
-        ordered = [index for _, index in sorted(events, key=lambda event: event[0])]
-        sequences.append(np.array(list(dict.fromkeys(ordered)), dtype=np.int64))
+        # sorted() is stable: equal timestamps keep the order of the file. Of a pair the first stays.
+        first: dict[int, int] = {}
+        for time_s, index in sorted(events, key=lambda event: event[0]):
+            first.setdefault(index, time_s)
+        sequences.append(np.array(list(first), dtype=np.int64))
+        times_s.append(np.array(list(first.values()), dtype=np.int64))
     kept = sum(map(len, sequences))
     few = sum(len(sequence) < MIN_EVALUATED for sequence in sequences)
     cleaning = Cleaning(len(rows), len(rows) - kept, len(items) - described, len(by_user), few, len(items))
-    return Dataset(tuple(by_user), tuple(items), tuple(sequences), cleaning)
+    return Dataset(tuple(by_user), tuple(items), tuple(sequences), tuple(times_s), cleaning)
 
 
 def hold_out(sequences: Sequence[Indices]) -> Split:
@@ -263,4 +270,4 @@ def _verified(folder: Path) -> Acquired | None:
 
 def _read_items(path: Path) -> list[Item]:
     rows = json.loads(path.read_text(encoding="utf-8"))
-    return [Item(row["id"], row["title"], row["year"], tuple(row["genres"])) for row in rows]
+    return [Item.read(row) for row in rows]
