@@ -13,7 +13,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from recsvc import bundle, evaluate, export, train
+from recsvc import bundle, evaluate, export, tables, train
 from recsvc.data import Acquired, Dataset, Split, hold_out, read
 from recsvc.model import SasRec
 from recsvc.recipe import RECIPE_VERSION, Progress, Settings
@@ -56,7 +56,7 @@ def _write_release(folder: Path, model: SasRec, made: Making) -> dict[str, float
     np.save(folder / bundle.EMBEDDINGS, table)
     metrics = measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
-    _write_tables(folder, made.dataset, made.split)
+    tables.write(folder, made.dataset, made.split)
     manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)
     return metrics
@@ -72,22 +72,6 @@ def measure(users: NDArray[np.float32], table: NDArray[np.float32], split: Split
     return figures | {"users": len(users)}
 
 
-def _write_tables(folder: Path, dataset: Dataset, split: Split) -> None:
-    ids = ["", *(item.id for item in dataset.items)]
-    histories = {
-        user: [ids[index] for index in sequence]
-        for user, sequence in zip(dataset.users, dataset.sequences, strict=True)
-    }
-    expected = {}
-    for position, target in zip(split.evaluated.tolist(), split.test.tolist(), strict=True):
-        user = dataset.users[position]
-        histories[user].pop()
-        expected[user] = [ids[target]]
-    _write_json(folder / bundle.ITEMS, [asdict(item) for item in dataset.items])
-    _write_json(folder / bundle.HISTORIES, histories)
-    _write_json(folder / bundle.EVALUATION, {"users": list(expected), "expected": expected})
-
-
 def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str, Any]:
     digests = {name: bundle.file_sha256(folder / name) for name in bundle.PAYLOAD}
     files = {name: {"sha256": digest, "bytes": (folder / name).stat().st_size} for name, digest in digests.items()}
@@ -95,6 +79,7 @@ def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str,
         "format": bundle.FORMAT_VERSION,
         "version": bundle.content_version(digests),
         "recipe": RECIPE_VERSION,
+        "data": acquired.name,
         "data_source": acquired.source,
         "data_sha256": acquired.interactions_sha256,
         "synthetic": acquired.synthetic,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from recsvc.bundle import FORMAT_VERSION
@@ -62,3 +62,7 @@ class Settings:
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+PRESETS: Mapping[str, Settings] = {"default": Settings()}
+"""Settings by name."""
