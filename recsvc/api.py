@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,9 @@ import numpy as np
 from recsvc import metrics as prometheus
 from recsvc.accelerator import AcceleratorState
 from recsvc.asgi import Answer, Headers, Request, Routes
+from recsvc.aside import Aside
+from recsvc.explain import Explainer
+from recsvc.explanations import Recommended, Searched
 from recsvc.fence import Replication
 from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
 from recsvc.metrics import Metrics
@@ -30,6 +35,7 @@ from recsvc.requests import (
 )
 from recsvc.resp import Link, ReplyError, StoreUnavailable
 from recsvc.rollout import Outcome, Rollout
+from recsvc.search import Found
 from recsvc.state import Event, read_history, read_log
 from recsvc.timers import TIMERS
 from recsvc.watch import Watch
@@ -68,6 +74,7 @@ class Api:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._instance = secrets.token_hex(8)
+        self._explainer, self._searching = Explainer(), Aside("search")
         # The catalogue: the same in every release that is ever rolled out here.
         self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
         self._index_of = parts.rollout.current.bundle.index_of
@@ -118,7 +125,11 @@ class Api:
         seen = await self._history(asked.user)
         release = self._release
         ranking = await self._rank(release, seen, asked.k)
-        return self._ranked(release, ranking.items, ranking.scores, ranking, seen)
+        more: dict[str, Any] = {}
+        if asked.explain:
+            explained = Recommended(release, ranking.user, ranking.items, ranking.scores)
+            more = await self._explain(explained, seen)
+        return self._ranked(release, ranking.items, ranking.scores, ranking, seen, more=more)
 
     async def search(self, request: Request) -> Answer:
         """The best matches of a query, bent towards the user's taste; seen items are found too."""
@@ -126,8 +137,26 @@ class Api:
         seen = await self._history(asked.user)
         release = self._release
         ranking = await self._rank(release, seen, 1)
-        items, scores = release.search.rank(asked.query, ranking.user, asked.k)
-        return self._ranked(release, items, scores, ranking, seen)
+        found = await self._find(release, asked, ranking)
+        more: dict[str, Any] = {"matches": found.matches}
+        if asked.explain:
+            more |= await self._explain(Searched(release, ranking.user, asked.query, found), seen)
+        return self._ranked(release, found.items, found.scores, ranking, seen, more=more)
+
+    async def _find(self, release: Release, asked: SearchRequest, ranking: Ranking) -> Found:
+        arguments = asked.query, ranking.user, asked.k
+        if not release.search.large:
+            return release.search.rank(*arguments)
+        with self._refused() as deadline_s:
+            return await self._searching.run(deadline_s, release.search.rank, *arguments)
+
+    async def _explain(self, answer: Recommended | Searched, seen: list[int] | None) -> dict[str, Any]:
+        """The explanations of an answer's items, and how they were found."""
+        release = answer.release
+        history = (seen or [])[-release.bundle.max_length :]
+        with self._refused() as deadline_s:
+            shares = await self._explainer.explain(release.batcher, history, answer.worth, deadline_s)
+        return await asyncio.to_thread(answer.document, shares)
 
     async def _history(self, user: str) -> list[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
@@ -136,15 +165,22 @@ class Api:
         return None if history is None else [index for index in history if 0 < index < known]
 
     async def _rank(self, release: Release, seen: list[int] | None, k: int) -> Ranking:
-        parts, history = self._parts, seen or []
+        history = seen or []
         unseen = len(self._item_ids) - 1 - len(set(history))
         job = Job(history[-release.bundle.max_length :], history, min(k, unseen))
+        with self._refused() as deadline_s:
+            return await release.batcher.rank(job, deadline_s)
+
+    @contextlib.contextmanager
+    def _refused(self) -> Iterator[float]:
+        """Give the time by which work must be done, and say what happened where it is not."""
+        allowed_s = self._parts.deadline_s
         try:
-            return await release.batcher.rank(job, time.monotonic() + parts.deadline_s)
+            yield time.monotonic() + allowed_s
         except Overloaded:
             raise not_now("overloaded", "The queue for the model is full or too slow.") from None
         except DeadlinePassed:
-            raise not_now("deadline", f"No answer within {parts.deadline_s:g} s.") from None
+            raise not_now("deadline", f"No answer within {allowed_s:g} s.") from None
 
     def _ranked(
         self,
@@ -153,6 +189,8 @@ class Api:
         scores: np.typing.NDArray[Any],
         ranking: Ranking,
         seen: list[int] | None,
+        *,
+        more: Mapping[str, Any],
     ) -> Answer:
         reasons = self._why_degraded(history_unavailable=seen is None)
         document = {
@@ -163,6 +201,7 @@ class Api:
             "degraded": bool(reasons),
             "degraded_reason": ",".join(reasons) or None,
             "cold": not seen,
+            **more,
         }
         return Answer(ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator, model=release.version)
 
