@@ -11,12 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from recsvc import metrics as prometheus
-from recsvc.accelerator import AcceleratorState
 from recsvc.asgi import Answer, Headers, Request, Routes
-from recsvc.fence import Replication
+from recsvc.canary import Asked
 from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
-from recsvc.metrics import Metrics
+from recsvc.metrics import Metrics, Stage
 from recsvc.problems import Problem, not_now
 from recsvc.pseudonym import Pseudonymiser
 from recsvc.release import Release
@@ -29,7 +27,7 @@ from recsvc.requests import (
     page_of_log,
 )
 from recsvc.resp import Link, ReplyError, StoreUnavailable
-from recsvc.rollout import Outcome, Rollout
+from recsvc.rollout import Rollout
 from recsvc.state import Event, read_history, read_log
 from recsvc.timers import TIMERS
 from recsvc.watch import Watch
@@ -38,6 +36,7 @@ from recsvc.writer import IdReused, NotAcknowledged, QueueFull, Writer
 ENCODE = msgspec.json.Encoder().encode
 ACCELERATOR_LOST = "accelerator-lost"
 HISTORY_UNAVAILABLE = "history-unavailable"
+_STORED = {True: "yes", False: "no", None: "unknown"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,6 @@ class Api:
             "/livez": {"GET": self.livez},
             "/readyz": {"GET": self.readyz},
             "/readyz/write": {"GET": self.readyz_write},
-            "/metrics": {"GET": self.prometheus},
         }
 
     @property
@@ -118,7 +116,10 @@ class Api:
         seen = await self._history(asked.user)
         release = self._release
         ranking = await self._rank(release, seen, asked.k)
-        return self._ranked(release, ranking.items, ranking.scores, ranking, seen)
+        started_s = time.monotonic()
+        answer = self._ranked(release, ranking.items, ranking.scores, ranking, seen)
+        self._took(Stage.ENCODE, started_s)
+        return answer
 
     async def search(self, request: Request) -> Answer:
         """The best matches of a query, bent towards the user's taste; seen items are found too."""
@@ -127,11 +128,31 @@ class Api:
         release = self._release
         ranking = await self._rank(release, seen, 1)
         items, scores = release.search.rank(asked.query, ranking.user, asked.k)
-        return self._ranked(release, items, scores, ranking, seen)
+        started_s = time.monotonic()
+        answer = self._ranked(release, items, scores, ranking, seen)
+        self._took(Stage.ENCODE, started_s)
+        return answer
+
+    async def ask_canary(self, user: str, k: int) -> Asked | None:
+        """What a request for the user would be answered; None where the store or the model cannot say in time."""
+        seen, release = await self._history(user), self._release
+        if seen is None:
+            return None
+        try:
+            ranking = await self._rank(release, seen, k)
+        except Problem:
+            return None
+        items = [self._item_ids[index] for index in ranking.items.tolist()]
+        return Asked(items, frozenset(self._item_ids[index] for index in seen))
+
+    def _took(self, stage: Stage, started_s: float) -> None:
+        self._parts.metrics.stages[stage].observe(time.monotonic() - started_s)
 
     async def _history(self, user: str) -> list[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
+        started_s = time.monotonic()
         history = await read_history(self._parts.store, self._parts.pseudonym(user))
+        self._took(Stage.STORE_READ, started_s)
         known = len(self._item_ids)
         return None if history is None else [index for index in history if 0 < index < known]
 
@@ -184,7 +205,9 @@ class Api:
         except IdReused:
             raise Problem(409, "id-reused", "This id was given to another event before.") from None
         except NotAcknowledged as error:
+            self._parts.metrics.unacknowledged[_STORED[error.stored]] += 1
             raise _not_acknowledged(error) from None
+        self._parts.metrics.acknowledged[outcome.copies] += 1
         document = {
             "id": asked.id,
             "acknowledged": True,
@@ -261,26 +284,10 @@ class Api:
         accelerator = self._release.accelerator
         return "cpu" if accelerator.degraded else accelerator.name
 
-    async def prometheus(self, request: Request) -> Answer:
-        """Prometheus' text format."""
-        del request
-        parts, accelerator, rollout = self._parts, self._release.accelerator, self._parts.rollout
-        gauges: dict[str, float] = {
-            "queue_length": self._release.batcher.waiting,
-            "rollouts_done": rollout.counts[Outcome.DONE],
-            "rollouts_refused": rollout.counts[Outcome.REFUSED],
-            "last_rollout_refused": rollout.last is not None and rollout.last.outcome is Outcome.REFUSED,
-            "write_queue_length": parts.writer.waiting,
-            "writable": parts.watch.decision().writable,
-            "store_ready": parts.watch.store_ready(),
-            "replicas": parts.watch.view.replicas,
-            "copies_possible": parts.watch.copies_possible(),
-            **{f"accelerator_{state.value}": accelerator.state is state for state in AcceleratorState},
-            **{f"replication_{mode.value}": parts.watch.place.mode is mode for mode in Replication},
-        }
-        role = parts.watch.view.role or "unknown"
-        info = {**self._who(), "accelerator": self._computing_on(), "store_role": role}
-        return Answer(parts.metrics.render(gauges, info), content_type=prometheus.CONTENT_TYPE)
+    def labels(self) -> dict[str, str]:
+        """What Prometheus is told of who this is."""
+        role = self._parts.watch.view.role or "unknown"
+        return {**self._who(), "accelerator": self._computing_on(), "store_role": role}
 
 
 def _not_acknowledged(error: NotAcknowledged) -> Problem:

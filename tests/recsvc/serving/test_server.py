@@ -154,11 +154,11 @@ def test_metrics_are_in_prometheus_format(node: Node) -> None:
     text = node.http.get("/metrics").text
     for line in text.splitlines():
         name, _, value = line.rpartition(" ")
-        assert line.startswith("# TYPE ") or (name and float(value) is not None)
+        assert line.startswith(("# HELP ", "# TYPE ")) or (name and float(value) is not None)
     assert 'recsvc_requests_total{route="/v1/recommend",status="200"}' in text
     assert 'route="other",status="404"' in text
     assert "/some/unknown/path" not in text
-    assert "recsvc_accelerator_ok 1" in text
+    assert 'recsvc_accelerator_state{state="ok"} 1' in text
     assert "recsvc_writable 1" in text
     assert 'recsvc_batch_size_bucket{le="64"}' in text
 
