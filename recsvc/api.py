@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import time
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from recsvc.watch import Watch
 from recsvc.writer import IdReused, NotAcknowledged, QueueFull, Writer
 
 ENCODE = msgspec.json.Encoder().encode
+DECIMALS = 1e6
 ACCELERATOR_LOST = "accelerator-lost"
 HISTORY_UNAVAILABLE = "history-unavailable"
 _STORED = {True: "yes", False: "no", None: "unknown"}
@@ -61,6 +63,20 @@ class Parts:
     deadline_s: float
 
 
+class Ranked(msgspec.Struct):
+    """The answer to /v1/recommend and /v1/search; a struct, because it is encoded in half a dictionary's time."""
+
+    items: list[str]
+    scores: list[float]
+    region: str
+    node: str
+    model_version: str
+    accelerator: str
+    degraded: bool
+    degraded_reason: str | None
+    cold: bool
+
+
 class Api:
     """Handlers over a node's parts."""
 
@@ -72,10 +88,8 @@ class Api:
         self._index_of = parts.rollout.current.bundle.index_of
         self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
         self._event_body = decoder(EventRequest)
-        self._who_headers: Headers = [
-            (b"x-recsvc-region", parts.identity.region.encode()),
-            (b"x-recsvc-node", parts.identity.node.encode()),
-        ]
+        # A node gives the same few answers to who it is, so they are written once.
+        self._headers = functools.lru_cache(maxsize=64)(self._write_headers)
 
     def routes(self) -> Routes:
         return {
@@ -103,9 +117,14 @@ class Api:
         """The headers that every answer carries; where nothing was computed they name what is in use now."""
         accelerator = answer.accelerator or self._computing_on()
         degraded = answer.degraded or self._release.accelerator.degraded
+        return self._headers(answer.model or self._release.version, accelerator, degraded)
+
+    def _write_headers(self, model: str, accelerator: str, degraded: bool) -> Headers:
+        identity = self._parts.identity
         return [
-            *self._who_headers,
-            (b"x-recsvc-model", (answer.model or self._release.version).encode()),
+            (b"x-recsvc-region", identity.region.encode()),
+            (b"x-recsvc-node", identity.node.encode()),
+            (b"x-recsvc-model", model.encode()),
             (b"x-recsvc-accelerator", accelerator.encode()),
             (b"x-recsvc-degraded", b"1" if degraded else b"0"),
         ]
@@ -154,7 +173,9 @@ class Api:
         history = await read_history(self._parts.store, self._parts.pseudonym(user))
         self._took(Stage.STORE_READ, started_s)
         known = len(self._item_ids)
-        return None if history is None else [index for index in history if 0 < index < known]
+        if not history or (min(history) > 0 and max(history) < known):
+            return history
+        return [index for index in history if 0 < index < known]
 
     async def _rank(self, release: Release, seen: list[int] | None, k: int) -> Ranking:
         parts, history = self._parts, seen or []
@@ -176,15 +197,18 @@ class Api:
         seen: list[int] | None,
     ) -> Answer:
         reasons = self._why_degraded(history_unavailable=seen is None)
-        document = {
-            "items": [self._item_ids[index] for index in items.tolist()],
-            "scores": np.round(scores.astype(np.float64), 6).tolist(),
-            **self._who(release),
-            "accelerator": ranking.accelerator,
-            "degraded": bool(reasons),
-            "degraded_reason": ",".join(reasons) or None,
-            "cold": not seen,
-        }
+        identity = self._parts.identity
+        document = Ranked(
+            items=list(map(self._item_ids.__getitem__, items.tolist())),
+            scores=(np.rint(scores.astype(np.float64) * DECIMALS) / DECIMALS).tolist(),
+            region=identity.region,
+            node=identity.node,
+            model_version=release.version,
+            accelerator=ranking.accelerator,
+            degraded=bool(reasons),
+            degraded_reason=",".join(reasons) or None,
+            cold=not seen,
+        )
         return Answer(ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator, model=release.version)
 
     def _why_degraded(self, *, history_unavailable: bool = False) -> Sequence[str]:
