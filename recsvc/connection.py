@@ -19,6 +19,8 @@ SWEEP_S = 0.5
 MAX_TARGET_BYTES = 4 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 64
+VERSIONS = frozenset(("1.1", "1.0"))
+WITHOUT_BODY = frozenset((b"GET", b"HEAD"))
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ class Connection(HttpToolsProtocol):
         if self._header_bytes > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
             limits = f"At most {MAX_HEADERS} headers with {MAX_HEADER_BYTES} bytes are taken."
             self._give_up(Problem(431, "header-too-large", limits))
+
+    def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in VERSIONS:
+            self._give_up(Problem(400, "not-http", "Only HTTP/1.1 and HTTP/1.0 are spoken."))
+        if self.parser.should_upgrade() and self.parser.get_method() not in WITHOUT_BODY:
+            # llhttp would hand on the body as another protocol's bytes, a proxy before it as this request's.
+            self._give_up(Problem(400, "not-http", "No other protocol is spoken: leave Upgrade out."))
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._waiting_since_s = None

@@ -143,6 +143,11 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _ecma(schemas),
+            "responses": {
+                # No operation has them: they are what all other paths and methods get.
+                "NoSuchRoute": _problem(404, ["no-such-route"], named[answers.ProblemDocument]),
+                "WrongMethod": _problem(405, ["wrong-method"], named[answers.ProblemDocument]),
+            },
             "headers": {name: {"description": text, "schema": schema} for name, (text, schema) in HEADERS.items()},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "Scopes: read, write, metrics."}
