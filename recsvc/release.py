@@ -10,7 +10,7 @@ import numpy as np
 
 from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_feeds
 from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
-from recsvc.inference import MAX_BATCH, Batcher
+from recsvc.inference import MAX_BATCH, Batcher, Stages
 from recsvc.search import SearchIndex
 
 WARM_K = 20
@@ -43,6 +43,7 @@ class Opening:
     max_queue: int
     observe: Callable[[float], None]
     boundary: Boundary
+    stages: Stages | None = None
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
@@ -76,7 +77,7 @@ class Opening:
         scores = accelerator.run(feeds)[0]["scores"]
         if not np.isfinite(scores).all():
             raise ValueError("its scores are not numbers")
-        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe)
+        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe, stages=self.stages)
         index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
         return Release(bundle, accelerator, batcher, index)
 
