@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from recsvc.answers import Ranked
 from recsvc.asgi import Answer, Headers, Request, Routes
 from recsvc.aside import Aside
 from recsvc.canary import Asked
@@ -67,20 +68,6 @@ class Parts:
     writer: Writer
     metrics: Metrics
     deadline_s: float
-
-
-class Ranked(msgspec.Struct):
-    """The answer to /v1/recommend and /v1/search; a struct, because it is encoded in half a dictionary's time."""
-
-    items: list[str]
-    scores: list[float]
-    region: str
-    node: str
-    model_version: str
-    accelerator: str
-    degraded: bool
-    degraded_reason: str | None
-    cold: bool
 
 
 class Api:
