@@ -1,7 +1,7 @@
 """What clients get, as types: the OpenAPI document is made of them, and tests hold every answer against them.
 
-`Ranked` is built by its handler, because a struct is encoded in half a dictionary's time; the others are written as plain
-dicts, which is shorter.
+`Ranked` is built by its handler, because a struct is encoded in half a dictionary's time; the others are written as
+plain dicts, which is shorter.
 """
 
 from __future__ import annotations
