@@ -13,7 +13,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from recsvc import bundle, evaluate, export, train
+from recsvc import bundle, evaluation, export, train
 from recsvc.data import Acquired, Dataset, Split, hold_out, read
 from recsvc.model import SasRec
 from recsvc.recipe import RECIPE_VERSION, Progress, Settings
@@ -54,22 +54,12 @@ def _write_release(folder: Path, model: SasRec, made: Making) -> dict[str, float
     export.check(model, folder / bundle.MODEL, histories[:64])
     table: NDArray[np.float32] = model.item_embedding.weight.detach().numpy()
     np.save(folder / bundle.EMBEDDINGS, table)
-    metrics = measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
+    metrics = evaluation.measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
     _write_tables(folder, made.dataset, made.split)
     manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)
     return metrics
-
-
-def measure(users: NDArray[np.float32], table: NDArray[np.float32], split: Split) -> dict[str, float]:
-    """Test figures of user vectors [users, d] and an item table [items + 1, d], with popularity's beside."""
-    own = evaluate.ranks(users @ table.T, split.before_test, split.test)
-    # Popularity may count what the model was trained on: everything but the test items.
-    counts = evaluate.popularity([*split.before_test, *split.not_evaluated], len(table) - 1)
-    popular = evaluate.ranks(np.tile(counts, (len(users), 1)), split.before_test, split.test)
-    figures = evaluate.report(own) | evaluate.report(popular, "popularity_")
-    return figures | {"users": len(users)}
 
 
 def _write_tables(folder: Path, dataset: Dataset, split: Split) -> None:
