@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 
-from recsvc import bundle, checkpoint, evaluate, export, tables, train
+from recsvc import bundle, checkpoint, evaluation, export, tables, train
 from recsvc.data import Acquired, Dataset, Split, hold_out, read
 from recsvc.recipe import RECIPE_VERSION, Progress, Settings
 from recsvc.windows import pad
@@ -58,22 +57,12 @@ def _write_release(folder: Path, release: train.Release, made: Making) -> dict[s
     export.check(model, folder / bundle.MODEL, histories[:64])
     np.save(folder / bundle.EMBEDDINGS, table)
     np.save(folder / bundle.CONTENT, release.content)
-    metrics = measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
+    metrics = evaluation.measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
     tables.write(folder, made.dataset, made.split)
     manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)
     return metrics
-
-
-def measure(users: NDArray[np.float32], table: NDArray[np.float32], split: Split) -> dict[str, float]:
-    """Test figures of user vectors [users, d] and an item table [items + 1, d], with popularity's beside."""
-    own = evaluate.ranks(users @ table.T, split.before_test, split.test)
-    # Popularity may count what the model was trained on: everything but the test items.
-    counts = evaluate.popularity([*split.before_test, *split.not_evaluated], len(table) - 1)
-    popular = evaluate.ranks(np.tile(counts, (len(users), 1)), split.before_test, split.test)
-    figures = evaluate.report(own) | evaluate.report(popular, "popularity_")
-    return figures | {"users": len(users)}
 
 
 def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str, Any]:
