@@ -242,6 +242,8 @@ class Api:
             "accelerator_wanted": accelerator.name,
             "accelerator_state": accelerator.state.value,
             "accelerator_reason": accelerator.reason,
+            "accelerator_restarts": accelerator.restarts,
+            "xids": {str(xid): count for xid, count in accelerator.xids.items()},
             "degraded": bool(reasons),
             "degraded_reason": ",".join(reasons) or None,
             "store_ready": parts.watch.store_ready(),
@@ -280,7 +282,11 @@ class Api:
         }
         role = parts.watch.view.role or "unknown"
         info = {**self._who(), "accelerator": self._computing_on(), "store_role": role}
-        return Answer(parts.metrics.render(gauges, info), content_type=prometheus.CONTENT_TYPE)
+        counters = {
+            "accelerator_restarts_total": {"": accelerator.restarts},
+            "xid_total": {f'xid="{xid}"': count for xid, count in accelerator.xids.items()},
+        }
+        return Answer(parts.metrics.render(gauges, info, counters), content_type=prometheus.CONTENT_TYPE)
 
 
 def _not_acknowledged(error: NotAcknowledged) -> Problem:

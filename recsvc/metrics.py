@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -49,8 +50,16 @@ class Metrics:
         self._requests[route, status] += 1
         self._latency[route].observe(seconds)
 
-    def render(self, gauges: Mapping[str, float], info: Mapping[str, str]) -> bytes:
-        """Return the exposition; ``info`` becomes the labels of ``recsvc_info``, always 1."""
+    def render(
+        self,
+        gauges: Mapping[str, float],
+        info: Mapping[str, str],
+        counters: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    ) -> bytes:
+        """Return the exposition; ``info`` becomes the labels of ``recsvc_info``, always 1.
+
+        ``counters``: name -> labels as they are written (empty for none) -> count.
+        """
         lines = ["# TYPE recsvc_requests_total counter"]
         for (route, status), count in sorted(self._requests.items()):
             lines.append(f'recsvc_requests_total{{route="{route}",status="{status}"}} {count}')
@@ -61,6 +70,10 @@ class Metrics:
         lines.extend(self.batch_sizes.lines("recsvc_batch_size"))
         for name, value in gauges.items():
             lines += [f"# TYPE recsvc_{name} gauge", f"recsvc_{name} {value:g}"]
+        for name, counts in counters.items():
+            lines.append(f"# TYPE recsvc_{name} counter")
+            for labels, count in counts.items():
+                lines.append(f"recsvc_{name}{{{labels}}} {count}" if labels else f"recsvc_{name} {count}")
         labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in info.items())
         lines += ["# TYPE recsvc_info gauge", f"recsvc_info{{{labels}}} 1"]
         return ("\n".join(lines) + "\n").encode()

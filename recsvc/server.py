@@ -2,7 +2,7 @@
 
 The way up: read the arguments, load bundle and key, open the accelerator and warm it up, connect, then
 listen. A node that listens is warm. The way down: SIGTERM or SIGINT stops accepting, lets requests in flight
-end for up to a second, exits with 0. It starts no child processes.
+end for up to a second, exits with 0. Its only child process holds the accelerator, if it has one.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ async def serve(parts: Parts, links: list[Link], listeners: list[socket.socket],
         loop.add_signal_handler(number, _stop, servers)
     async with asyncio.TaskGroup() as tasks:
         background = [tasks.create_task(link.run()) for link in links]
-        for forever in (parts.watch.run, parts.writer.run, parts.rollout.run, parts.rollout.keep_trying):
+        for forever in (parts.watch.run, parts.writer.run, parts.rollout.run):
             background.append(tasks.create_task(forever()))
         serving = [server.serve([listener]) for server, listener in zip(servers, listeners, strict=True)]
         seconds = round(time.monotonic() - started_s, 3)
