@@ -95,6 +95,8 @@ class State(Who, kw_only=True):
     accelerator_wanted: str
     accelerator_state: str
     accelerator_reason: str | None
+    accelerator_restarts: Count
+    xids: dict[str, int]
     last_rollout: Rollout | None
     degraded: bool
     degraded_reason: str | None

@@ -313,6 +313,8 @@ class Api:
             "accelerator_wanted": accelerator.name,
             "accelerator_state": accelerator.state.value,
             "accelerator_reason": accelerator.reason,
+            "accelerator_restarts": accelerator.restarts,
+            "xids": {str(xid): count for xid, count in accelerator.xids.items()},
             "degraded": bool(reasons),
             "degraded_reason": ",".join(reasons) or None,
             "store_ready": parts.watch.store_ready(),
