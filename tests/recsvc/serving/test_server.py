@@ -135,7 +135,20 @@ def test_too_large_in_pieces_is_refused_too(node: Node) -> None:
     assert node.http.post("/v1/recommend", content=pieces()).status_code == 413
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=5001", "limit=x", "limit=-1", "after=abc", "after=1-2-3", "x=1", "after=%D9%A1", "after=42162890884039932055-891"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=5001",
+        "limit=x",
+        "limit=-1",
+        "after=abc",
+        "after=1-2-3",
+        "x=1",
+        "after=%D9%A1",
+        "after=42162890884039932055-891",
+    ],
+)
 def test_bad_page_is_refused(node: Node, query: str) -> None:
     assert node.http.get(f"/v1/events?{query}").status_code == 422
 

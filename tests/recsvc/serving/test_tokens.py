@@ -14,7 +14,12 @@ import pytest
 from recsvc.tokens import NEEDS, OPEN, Scope, TokenFileError, Tokens
 from tests.recsvc.serving.cluster import Cluster, Node, eventually
 
-ALL, READER, WRITER, SCRAPER = "all-0123456789abcdef", "reader-0123456789abc", "writer-0123456789abc", "scraper-0123456789ab"
+ALL, READER, WRITER, SCRAPER = (
+    "all-0123456789abcdef",
+    "reader-0123456789abc",
+    "writer-0123456789abc",
+    "scraper-0123456789ab",
+)
 FILE = f"""
 # the shop's
 {ALL} shop
@@ -46,7 +51,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[
     try:
         (folder / "tokens").write_text(FILE)
         more = ("--token-file", str(folder / "tokens"))
-        yield Guarded(cluster.node("primary/node-1", cluster.store("store"), *more, replication="async"), folder / "tokens")
+        yield Guarded(
+            cluster.node("primary/node-1", cluster.store("store"), *more, replication="async"), folder / "tokens"
+        )
     finally:
         cluster.close()
 
