@@ -26,6 +26,7 @@ from recsvc.problems import Problem, not_now
 from recsvc.pseudonym import Pseudonymiser
 from recsvc.release import Release
 from recsvc.requests import (
+    MAX_EXPLAINED,
     EventRequest,
     RecommendRequest,
     SearchRequest,
@@ -131,7 +132,9 @@ class Api:
         ranking = await self._rank(release, seen, asked.k)
         more: dict[str, Any] = {}
         if asked.explain:
-            explained = Recommended(release, ranking.user, ranking.items, ranking.scores)
+            explained = Recommended(
+                release, ranking.user, ranking.items[:MAX_EXPLAINED], ranking.scores[:MAX_EXPLAINED]
+            )
             more = await self._explain(explained, seen)
         return self._ranked(release, ranking.items, ranking.scores, ranking, seen, more=more)
 
@@ -144,7 +147,7 @@ class Api:
         found = await self._find(release, asked, ranking)
         more: dict[str, Any] = {"matches": found.matches}
         if asked.explain:
-            more |= await self._explain(Searched(release, ranking.user, asked.query, found), seen)
+            more |= await self._explain(Searched(release, ranking.user, asked.query, found.first(MAX_EXPLAINED)), seen)
         return self._ranked(release, found.items, found.scores, ranking, seen, more=more)
 
     async def _find(self, release: Release, asked: SearchRequest, ranking: Ranking) -> Found:
