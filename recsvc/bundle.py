@@ -14,19 +14,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the files of a bundle change meaning; readers refuse any other."""
 
 MODEL = "model.onnx"
 ITEMS = "items.json"
 EMBEDDINGS = "item_embeddings.npy"
+CONTENT = "item_content.npy"
+CHECKPOINT = "checkpoint.npz"
 HISTORIES = "histories.json"
 EVALUATION = "evaluation.json"
 MANIFEST = "manifest.json"
 PREVIOUS = "previous"
 """The folder in which a bundle may hold the release before it, a bundle of its own; no part of the version."""
-PAYLOAD = (MODEL, ITEMS, EMBEDDINGS, HISTORIES, EVALUATION)
-"""Every file the manifest vouches for; together they decide the version."""
+PAYLOAD = (MODEL, ITEMS, EMBEDDINGS, CONTENT, HISTORIES, EVALUATION)
+"""The files that every bundle has."""
+OPTIONAL = (CHECKPOINT,)
+"""Files that a bundle may have. What the manifest vouches for, of both, decides the version."""
 
 
 class BundleError(Exception):
@@ -86,7 +90,8 @@ class Bundle:
         """
         root = Path(path)
         manifest = _read_manifest(root / MANIFEST)
-        digests = {name: _checked_digest(root / name, manifest) for name in PAYLOAD}
+        extra = [name for name in OPTIONAL if name in manifest["files"]]
+        digests = {name: _checked_digest(root / name, manifest) for name in (*PAYLOAD, *extra)}
         if content_version(digests) != manifest["version"]:
             raise BundleError(f"{root / MANIFEST}: the version is not that of the files. {_REMEDY}")
         return cls(root, manifest)
@@ -128,6 +133,17 @@ class Bundle:
     def embeddings_path(self) -> Path:
         """float32 ``[items + 1, d]`` in numpy's format; row 0 is padding and all zero."""
         return self.path / EMBEDDINGS
+
+    @property
+    def content_path(self) -> Path:
+        """float32 ``[items + 1, d]``: the part of each embedding that comes from the item's description, zeros
+        where nothing is told of an item."""
+        return self.path / CONTENT
+
+    @property
+    def checkpoint_path(self) -> Path | None:
+        """What a later training goes on from; None where the bundle was made without it."""
+        return self.path / CHECKPOINT if CHECKPOINT in self.manifest["files"] else None
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
