@@ -60,6 +60,10 @@ class Found:
     text: NDArray[np.float64]
     matches: int
 
+    def first(self, n: int) -> Found:
+        """The ``n`` best of these."""
+        return Found(self.items[:n], self.scores[:n], self.text[:n], self.matches)
+
 
 class SearchIndex:
     """An index over the catalogue; ``embeddings`` float32 [items + 1, d], row i + 1 of ``items[i]``."""
