@@ -1,10 +1,11 @@
-"""Cut the network many times and print what came of every event: ``python -m tests.partition --mode semisync --cuts 20``."""
+"""Cut the network many times and print what came of every event: ``python -m tests.partition --cuts 20``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,9 +23,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="recdr-split-") as name:
         folder = Path(name)
         with deployed(folder, tiny_bundle.write(folder / "bundle"), asked.mode) as split:
-            found = repeat(split, asked.cuts, asked.seed, asked.held_s, lambda row: print(json.dumps(row), flush=True))
+            found = repeat(split, asked.cuts, asked.seed, asked.held_s, lambda row: tell(json.dumps(row)))
     for kind in KINDS:
-        print(summed_up(kind, [each for each in found if each.kind == kind]))
+        tell(summed_up(kind, [each for each in found if each.kind == kind]))
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def summed_up(kind: str, found: list[Found]) -> str:

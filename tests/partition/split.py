@@ -56,7 +56,7 @@ class Found:
 
     ``old_last_s``: when the last event that the primary acknowledged before the mend had been *sent*;
     ``new_first_s``: when the first that the standby acknowledged was answered. ``alone``: the primary's
-    acknowledgements on one copy. ``after_mend_s``: how long after the mend the primary went on acknowledging on its own.
+    acknowledgements on one copy. ``after_mend_s``: how long after the mend the primary went on acknowledging.
     ``overlapping``: acknowledgements of the primary that were, or may have been, given after the standby's first.
     ``lost``: acknowledged events that neither store has in the end.
     """
