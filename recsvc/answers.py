@@ -1,11 +1,12 @@
 """What clients get, as types: the OpenAPI document is made of them, and tests hold every answer against them.
 
-The handlers write these as plain dicts: on the hot path a struct would be built only to be taken apart again.
+`Ranked` is built by its handler, because a struct is encoded in half a dictionary's time; the others are written as
+plain dicts, which is shorter.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -24,6 +25,7 @@ class Ranked(Who, kw_only=True):
     """Items, best first, with the scores that put them into this order.
 
     ``cold``: nothing is known of the user. ``degraded_reason``: comma-separated, null where nothing is degraded.
+    ``matches``: how many items match a query. ``explanations``, where they were asked for, one an item.
     """
 
     items: list[str]
@@ -32,6 +34,9 @@ class Ranked(Who, kw_only=True):
     degraded: bool
     degraded_reason: str | None
     cold: bool
+    matches: int | msgspec.UnsetType = msgspec.UNSET
+    explanations: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
+    explained_by: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Stored(Who, kw_only=True):
@@ -90,6 +95,8 @@ class State(Who, kw_only=True):
     accelerator_wanted: str
     accelerator_state: str
     accelerator_reason: str | None
+    accelerator_restarts: Count
+    xids: dict[str, int]
     last_rollout: Rollout | None
     degraded: bool
     degraded_reason: str | None

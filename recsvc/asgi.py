@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from recsvc.metrics import Metrics
 from recsvc.problems import CONTENT_TYPE as PROBLEM_TYPE
@@ -30,16 +31,14 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What handlers need to know: the raw query string and the whole body."""
 
     query: bytes
     body: bytes
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a handler returns. ``accelerator`` and ``model`` (its version) are None where none computed it."""
 
     body: bytes

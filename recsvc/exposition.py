@@ -109,6 +109,9 @@ class Exposition:
         states = {state.value: float(now.state is state) for state in AcceleratorState}
         yield Family("accelerator_state", "gauge", "1 for the state that the accelerator is in.", states, "state")
         yield Family("degraded", "gauge", "1 while answers are not computed as they should be.", now.degraded)
+        yield Family("accelerator_restarts_total", "counter", "Restarts of the accelerator's process.", now.restarts)
+        seen = {str(xid): float(count) for xid, count in now.xids.items()}
+        yield Family("xid_total", "counter", "Errors that the NVIDIA driver reported, by XID.", seen, "xid")
 
     def _writes(self) -> Iterator[Family]:
         metrics, watch = self.metrics, self.watch

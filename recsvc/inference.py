@@ -104,11 +104,11 @@ class Batcher:
         self._queue.append((job, future, deadline_s, time.monotonic()))
         if not self._running:
             self._start_batch()
+        too_late = loop.call_later(deadline_s - time.monotonic(), _give_up, future)
         try:
-            async with asyncio.timeout(deadline_s - time.monotonic()):
-                return await future
-        except TimeoutError:
-            raise DeadlinePassed from None
+            return await future
+        finally:
+            too_late.cancel()
 
     async def in_run_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run something between two batches."""
@@ -179,6 +179,11 @@ class Batcher:
                 future.set_exception(RuntimeError(f"inference failed: {error}"))
             else:
                 future.set_result(done.result()[row])
+
+
+def _give_up(future: asyncio.Future[Ranking]) -> None:
+    if not future.done():
+        future.set_exception(DeadlinePassed())
 
 
 def collate(jobs: Sequence[Job]) -> Arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,16 @@ class Release:
     @property
     def version(self) -> str:
         return self.bundle.version
+
+    async def retire(self) -> None:
+        """Answer what it was asked, then end what it runs on; nobody may ask any more."""
+        await self.batcher.drain()
+        await asyncio.to_thread(self.accelerator.close)
+
+    def close(self) -> None:
+        """End what it runs on, answered or not."""
+        self.batcher.close()
+        self.accelerator.close()
 
 
 @dataclass(frozen=True)
@@ -71,15 +82,24 @@ class Opening:
         accelerator = open_accelerator(
             self.accelerator, bundle.model_path, self.threads, sample_feeds(1, 1, 1), self.boundary
         )
-        for batch in (1, MAX_BATCH):
-            feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, len(embeddings) - 2))
-            accelerator.warm_up(feeds)
-        scores = accelerator.run(feeds)[0]["scores"]
-        if not np.isfinite(scores).all():
-            raise ValueError("its scores are not numbers")
+        try:
+            _warm_up(accelerator, bundle, len(embeddings) - 1)
+        except Exception:
+            accelerator.close()
+            raise
         batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe, stages=self.stages)
         index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
         return Release(bundle, accelerator, batcher, index)
+
+
+def _warm_up(accelerator: Accelerator, bundle: Bundle, items: int) -> None:
+    """Raises ValueError where a model over ``items`` items gives scores that are not numbers."""
+    for batch in (1, MAX_BATCH):
+        feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, items - 1))
+        accelerator.warm_up(feeds)
+    scores = accelerator.run(feeds)[0]["scores"]
+    if not np.isfinite(scores).all():
+        raise ValueError("its scores are not numbers")
 
 
 def _catalogue(bundle: Bundle) -> object:

@@ -77,7 +77,7 @@ async def read_history(store: Link, pseudonym: str) -> list[int] | None:
         reply = await store.call("LRANGE", history_key(pseudonym), 0, -1, timeout_s=HISTORY_TIMEOUT_S)
     except (StoreUnavailable, ReplyError):
         return None
-    return [int(index) for index in reply]
+    return list(map(int, reply))
 
 
 async def read_log(store: Link, after: str | None, limit: int) -> list[dict[str, str]]:

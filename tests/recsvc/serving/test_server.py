@@ -19,7 +19,7 @@ import pytest
 
 from recsvc.pseudonym import Pseudonymiser
 from tests.recsvc.serving import tiny_bundle
-from tests.recsvc.serving.cluster import KEY, Cluster, Node, eventually
+from tests.recsvc.serving.cluster import KEY, Cluster, Node, children, eventually
 
 IDENTITY = {"x-recsvc-region", "x-recsvc-node", "x-recsvc-model", "x-recsvc-accelerator", "x-recsvc-degraded"}
 
@@ -298,9 +298,9 @@ def test_imports_cost_little_cpu() -> None:
     assert float(fresh.stdout) < 1.5
 
 
-def test_node_starts_no_children(node: Node) -> None:
-    tasks = Path(f"/proc/{node.popen.pid}/task").iterdir()
-    assert all(not (task / "children").read_text(encoding="ascii") for task in tasks)
+def test_a_node_has_one_child_for_its_accelerator_and_none_for_its_cpu(node: Node, cluster: Cluster) -> None:
+    plain = cluster.node("primary/node-2", cluster.store("store"), accelerator="cpu")
+    assert [len(children(one)) for one in (node, plain)] == [1, 0]
 
 
 @pytest.mark.parametrize(
