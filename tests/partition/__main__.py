@@ -28,6 +28,9 @@ def main() -> None:
         tell(summed_up(kind, [each for each in found if each.kind == kind]))
 
 
+COUNTS = ("acknowledged", "overlapping", "lost", "lost_besides", "alone")
+
+
 def tell(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -35,9 +38,7 @@ def tell(line: str) -> None:
 
 def summed_up(kind: str, found: list[Found]) -> str:
     """A line a kind: counts are sums, times least, median and most."""
-    counts = {
-        name: sum(getattr(each, name) for each in found) for name in ("acknowledged", "overlapping", "lost", "alone")
-    }
+    counts = {name: sum(getattr(each, name) for each in found) for name in COUNTS}
     return f"{kind:9} {len(found):3} cuts {counts} " + " ".join(
         f"{name} {spread([value for each in found if (value := getattr(each, name)) is not None])}"
         for name in ("old_last_s", "new_first_s", "after_mend_s")
