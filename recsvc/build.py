@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 
-from recsvc import bundle, checkpoint, evaluate, export, train
+from recsvc import bundle, checkpoint, evaluation, export, tables, train
 from recsvc import resume as warm
 from recsvc.data import Acquired, Dataset, Split, hold_out, read
 from recsvc.recipe import RECIPE_VERSION, Progress, Settings
@@ -98,40 +97,14 @@ def _write_release(folder: Path, release: train.Release, made: Making) -> dict[s
     export.check(model, folder / bundle.MODEL, histories[:64])
     np.save(folder / bundle.EMBEDDINGS, table)
     np.save(folder / bundle.CONTENT, release.content)
-    metrics = measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
+    metrics = evaluation.measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
-    _write_tables(folder, made.dataset, made.split)
+    tables.write(folder, made.dataset, made.split)
     manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
     if made.resumed_from is not None:
         manifest["resumed_from"] = made.resumed_from
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)
     return metrics
-
-
-def measure(users: NDArray[np.float32], table: NDArray[np.float32], split: Split) -> dict[str, float]:
-    """Test figures of user vectors [users, d] and an item table [items + 1, d], with popularity's beside."""
-    own = evaluate.ranks(users @ table.T, split.before_test, split.test)
-    # Popularity may count what the model was trained on: everything but the test items.
-    counts = evaluate.popularity([*split.before_test, *split.not_evaluated], len(table) - 1)
-    popular = evaluate.ranks(np.tile(counts, (len(users), 1)), split.before_test, split.test)
-    figures = evaluate.report(own) | evaluate.report(popular, "popularity_")
-    return figures | {"users": len(users)}
-
-
-def _write_tables(folder: Path, dataset: Dataset, split: Split) -> None:
-    ids = ["", *(item.id for item in dataset.items)]
-    histories = {
-        user: [ids[index] for index in sequence]
-        for user, sequence in zip(dataset.users, dataset.sequences, strict=True)
-    }
-    expected = {}
-    for position, target in zip(split.evaluated.tolist(), split.test.tolist(), strict=True):
-        user = dataset.users[position]
-        histories[user].pop()
-        expected[user] = [ids[target]]
-    _write_json(folder / bundle.ITEMS, [asdict(item) for item in dataset.items])
-    _write_json(folder / bundle.HISTORIES, histories)
-    _write_json(folder / bundle.EVALUATION, {"users": list(expected), "expected": expected})
 
 
 def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str, Any]:
@@ -142,6 +115,7 @@ def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str,
         "format": bundle.FORMAT_VERSION,
         "version": bundle.content_version(digests),
         "recipe": RECIPE_VERSION,
+        "data": acquired.name,
         "data_source": acquired.source,
         "data_sha256": acquired.interactions_sha256,
         "synthetic": acquired.synthetic,

@@ -112,8 +112,13 @@ class Bundle:
 
     @property
     def data_source(self) -> str:
-        """``grouplens``, ``recbole-wheel`` or ``synthetic``."""
+        """Where the data came from: ``grouplens``, ``recbole-wheel``, ``synthetic``, ``path``, ``url`` or ``file``."""
         return str(self.manifest["data_source"])
+
+    @property
+    def data(self) -> str:
+        """What the data set is called, such as ``ml-1m`` or a file's name."""
+        return str(self.manifest.get("data") or self.data_source)
 
     @property
     def max_length(self) -> int:
@@ -153,7 +158,10 @@ class Bundle:
 
     @cached_property
     def histories(self) -> Mapping[str, tuple[str, ...]]:
-        """Raw user id to item ids, oldest first, without each user's held-out last item."""
+        """User's pseudonym to item ids, oldest first, at most 500, without each user's held-out last item.
+
+        To the service a pseudonym is a user id like any other.
+        """
         rows = json.loads((self.path / HISTORIES).read_text(encoding="utf-8"))
         return {user: tuple(items) for user, items in rows.items()}
 
@@ -163,6 +171,24 @@ class Bundle:
         document = json.loads((self.path / EVALUATION).read_text(encoding="utf-8"))
         expected = {user: tuple(items) for user, items in document["expected"].items()}
         return Evaluation(tuple(document["users"]), expected)
+
+
+def find(bundles: Path, which: str) -> Bundle:
+    """The bundle that a path or the first digits of its version name, among those in a folder; raises `BundleError`."""
+    path = Path(which).expanduser()
+    if path.is_dir():
+        return Bundle.load(path)
+    named = [found for found in listed(bundles) if found.name.startswith(which)] if which else []
+    if len(named) == 1:
+        return Bundle.load(named[0])
+    if named:
+        raise BundleError(f"{which}: {len(named)} bundles begin so: {', '.join(found.name for found in named)}.")
+    raise BundleError(f"{which}: there is no bundle of that version in {bundles}. `recdr model show` lists them.")
+
+
+def listed(bundles: Path) -> list[Path]:
+    """The bundles in a folder, by version, not checked; none where there is no such folder."""
+    return sorted(path.parent for path in bundles.glob(f"[!.]*/{MANIFEST}"))
 
 
 def content_version(digests: Mapping[str, str]) -> str:
@@ -177,7 +203,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_REMEDY = "Delete the bundle and run `python -m recsvc.prepare` again."
+_REMEDY = "Delete the bundle and make it again with `recdr model train`."
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_feeds
 from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
-from recsvc.inference import MAX_BATCH, Batcher
+from recsvc.inference import MAX_BATCH, Batcher, Stages
 from recsvc.search import SearchIndex
 
 WARM_K = 20
@@ -33,6 +34,16 @@ class Release:
     def version(self) -> str:
         return self.bundle.version
 
+    async def retire(self) -> None:
+        """Answer what it was asked, then end what it runs on; nobody may ask any more."""
+        await self.batcher.drain()
+        await asyncio.to_thread(self.accelerator.close)
+
+    def close(self) -> None:
+        """End what it runs on, answered or not."""
+        self.batcher.close()
+        self.accelerator.close()
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -43,6 +54,7 @@ class Opening:
     max_queue: int
     observe: Callable[[float], None]
     boundary: Boundary
+    stages: Stages | None = None
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
@@ -70,15 +82,24 @@ class Opening:
         accelerator = open_accelerator(
             self.accelerator, bundle.model_path, self.threads, sample_feeds(1, 1, 1), self.boundary
         )
-        for batch in (1, MAX_BATCH):
-            feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, len(embeddings) - 2))
-            accelerator.warm_up(feeds)
-        scores = accelerator.run(feeds)[0]["scores"]
-        if not np.isfinite(scores).all():
-            raise ValueError("its scores are not numbers")
-        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe)
+        try:
+            _warm_up(accelerator, bundle, len(embeddings) - 1)
+        except Exception:
+            accelerator.close()
+            raise
+        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe, stages=self.stages)
         index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
         return Release(bundle, accelerator, batcher, index)
+
+
+def _warm_up(accelerator: Accelerator, bundle: Bundle, items: int) -> None:
+    """Raises ValueError where a model over ``items`` items gives scores that are not numbers."""
+    for batch in (1, MAX_BATCH):
+        feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, items - 1))
+        accelerator.warm_up(feeds)
+    scores = accelerator.run(feeds)[0]["scores"]
+    if not np.isfinite(scores).all():
+        raise ValueError("its scores are not numbers")
 
 
 def _catalogue(bundle: Bundle) -> object:
