@@ -1,11 +1,13 @@
 """Speeds, measured and printed, never asserted: ``nox -s bench -- judge report index`` (default: all of them).
 
-Every figure is shown with its spread over the rounds; ``--rounds N`` says how many.
+``nox -s bench -- accelerator [--kills N]`` prints distributions of its own. Every figure of the others
+is shown with its spread over the rounds; ``--rounds N`` says how many.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from drills.recording.rundir import RunDir
 from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict
+from tests import bench_accelerator
 from tests.bench_index import index
 from tests.bench_measures import measures
 from tests.bench_report import report
@@ -76,6 +79,9 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["accelerator"]:
+        bench_accelerator.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="BENCH", help=f"of {', '.join(BENCHES)}; default: all")
     parser.add_argument("--rounds", type=int, default=5)
