@@ -11,7 +11,7 @@ import numpy as np
 
 from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_feeds
 from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
-from recsvc.inference import MAX_BATCH, Batcher
+from recsvc.inference import MAX_BATCH, Batcher, Stages
 from recsvc.search import SearchIndex
 
 WARM_K = 20
@@ -54,6 +54,7 @@ class Opening:
     max_queue: int
     observe: Callable[[float], None]
     boundary: Boundary
+    stages: Stages | None = None
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
@@ -86,7 +87,7 @@ class Opening:
         except Exception:
             accelerator.close()
             raise
-        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe)
+        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe, stages=self.stages)
         index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
         return Release(bundle, accelerator, batcher, index)
 
