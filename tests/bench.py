@@ -1,8 +1,8 @@
 """Speeds, measured and printed, never asserted: ``nox -s bench -- judge report index`` (default: all in BENCHES).
 
 Every figure is shown with its spread over the rounds; ``--rounds N`` says how many. Those in TABLES compare things with
-one another, print a table of their own and run by name only: some of them install other servers. So does
-``accelerator [--kills N]``, which prints distributions.
+one another, print a table of their own and run by name only: some of them install other servers. ``accelerator`` prints
+distributions and has options of its own (``accelerator --help``).
 """
 
 from __future__ import annotations

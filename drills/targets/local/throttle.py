@@ -2,7 +2,8 @@
 
 What cgroups do with ``cpu.max``, for whoever is not given any: in each period of 100 ms the process may use its quota
 of processor time, all its threads and children together; then it is stopped (SIGSTOP) until it has quota again. What it
-used beyond, because nobody looked in time, counts against the next periods. Run inside the lab, where it may signal the process.
+used beyond, because nobody looked in time, counts against the next periods. Run inside the lab, where it may signal the
+process.
 
 Ends with 0 when the process has ended. Killed outright, it may leave the process stopped: PID 1 sees to that.
 """
