@@ -34,7 +34,9 @@ class Shape:
 class Plan:
     """How long and how fast to learn. The time is a bound; on a quiet machine the epochs run out first."""
 
-    epochs: int = 10
+    epochs: int = 14
+    epoch_steps: int = 50
+    """An epoch goes through small data several times, until it has taken so many steps."""
     refit_epochs: int = 2
     budget_s: float = 120.0
     """For all training; the step in flight when it ends is finished (0.1 s)."""
