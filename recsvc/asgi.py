@@ -37,7 +37,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a handler returns. ``accelerator`` and ``model`` (its version) are None where none computed it."""
+    """What a handler returns. ``accelerator`` and ``model`` (its version) are None where none computed it.
+
+    ``cached`` says that it was computed for an identical request before.
+    """
 
     body: bytes
     status: int = 200
@@ -45,6 +48,7 @@ class Answer:
     degraded: bool = False
     accelerator: str | None = None
     model: str | None = None
+    cached: bool = False
 
 
 Handler = Callable[[Request], Awaitable[Answer]]

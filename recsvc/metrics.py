@@ -38,7 +38,7 @@ class Histogram:
 
 
 class Metrics:
-    """Counters of one node; gauges are read from their owners when scraped."""
+    """Counters of one node; gauges, and counters that others keep, are read from their owners when scraped."""
 
     def __init__(self) -> None:
         self._requests: dict[tuple[str, int], int] = defaultdict(int)
@@ -60,7 +60,8 @@ class Metrics:
         lines.append("# TYPE recsvc_batch_size histogram")
         lines.extend(self.batch_sizes.lines("recsvc_batch_size"))
         for name, value in gauges.items():
-            lines += [f"# TYPE recsvc_{name} gauge", f"recsvc_{name} {value:g}"]
+            kind = "counter" if name.endswith("_total") else "gauge"
+            lines += [f"# TYPE recsvc_{name} {kind}", f"recsvc_{name} {value:.12g}"]
         labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in info.items())
         lines += ["# TYPE recsvc_info gauge", f"recsvc_info{{{labels}}} 1"]
         return ("\n".join(lines) + "\n").encode()

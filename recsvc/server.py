@@ -30,9 +30,11 @@ from recsvc.bundle import BundleError
 from recsvc.fence import Replication
 from recsvc.logs import start_logging
 from recsvc.metrics import Metrics
+from recsvc.precision import AUTO, CHOICES
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
 from recsvc.release import Opening, Refused
 from recsvc.resp import Link
+from recsvc.responses import Responses
 from recsvc.rollout import Attempt, Outcome, Rollout
 from recsvc.watch import Place, Watch
 from recsvc.writer import Writer
@@ -40,6 +42,7 @@ from recsvc.writer import Writer
 log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
+USER_CACHE_MB = 64.0
 Address = tuple[str, int]
 
 
@@ -62,6 +65,10 @@ class Settings:
     max_queue: int
     deadline_s: float
     last_good: Path | None
+    variant: str
+    user_cache_mb: float
+    response_cache_mb: float
+    batch_window_us: int
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +106,37 @@ def read_arguments(argv: Sequence[str] | None) -> Settings:
     parser.add_argument("--max-queue", type=int, default=256, help="requests that may wait for the model")
     parser.add_argument("--deadline-s", type=float, default=1.0, help="seconds a request may wait for the model")
     parser.add_argument("--last-good", type=Path, help="bundle to serve where --bundle must be refused")
+    _add_speed_arguments(parser)
     return Settings(**vars(parser.parse_args(argv)))
+
+
+def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variant", choices=CHOICES, default=AUTO, help="bits of the model's numbers")
+    cache = parser.add_mutually_exclusive_group()
+    cache.add_argument(
+        "--user-cache-mb",
+        type=float,
+        default=USER_CACHE_MB,
+        metavar="MB",
+        help="for users' vectors, each used until its user's history changes (default: %(default)s)",
+    )
+    cache.add_argument(
+        "--no-user-cache",
+        dest="user_cache_mb",
+        action="store_const",
+        const=0.0,
+        help="encode the user anew for each request",
+    )
+    parser.add_argument(
+        "--response-cache-mb", type=float, default=0.0, metavar="MB", help="for answers to identical requests (off)"
+    )
+    parser.add_argument(
+        "--batch-window-us",
+        type=int,
+        default=0,
+        metavar="US",
+        help="how long a batch waits for more jobs on an accelerator; never on a CPU (default: %(default)s)",
+    )
 
 
 def _address(text: str) -> Address:
@@ -155,14 +192,25 @@ def build(settings: Settings) -> tuple[Parts, list[Link]]:
     place = Place(settings.node, us, settings.master_name, settings.replication)
     watch = Watch(place, store, heartbeat, sentinels)
     identity = Identity(settings.region, settings.node)
-    parts = Parts(identity, rollout, pseudonym, store, watch, Writer(writing, watch), metrics, settings.deadline_s)
+    responses = Responses(round(settings.response_cache_mb * 1e6)) if settings.response_cache_mb else None
+    writer = Writer(writing, watch)
+    parts = Parts(identity, rollout, pseudonym, store, watch, writer, metrics, settings.deadline_s, responses)
     return parts, [store, writing, heartbeat, *sentinels.values()]
 
 
 def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
     """What the node serves from its start on: the bundle, or where that must not serve the last good one."""
     boundary = Boundary()
-    opening = Opening(settings.accelerator, settings.threads, settings.max_queue, metrics.batch_sizes.observe, boundary)
+    opening = Opening(
+        settings.accelerator,
+        settings.threads,
+        settings.max_queue,
+        metrics.batch_sizes.observe,
+        boundary,
+        settings.variant,
+        settings.user_cache_mb,
+        settings.batch_window_us,
+    )
     try:
         return Rollout(opening(settings.bundle), opening)
     except Refused as error:
