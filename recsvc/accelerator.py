@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
 
 from recsvc import gpu_trap, sessions
+from recsvc.binding import BoundSession
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +88,11 @@ class SessionDevice:
         self._session = onnxruntime.InferenceSession(str(model), sessions.options(threads), providers=providers)
         self.providers: list[str] = self._session.get_providers()
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self._bound = BoundSession(self._session) if name == "cuda" else None
 
     def run(self, feeds: Arrays) -> Arrays:
+        if self._bound is not None:
+            return self._bound.run(feeds)
         return dict(zip(self._outputs, self._session.run(self._outputs, feeds), strict=True))
 
     def fail(self, layer: str) -> None:

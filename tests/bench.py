@@ -22,6 +22,7 @@ from drills.verdict import Verdict
 from tests.bench_index import index
 from tests.bench_measures import measures
 from tests.bench_report import report
+from tests.bench_topk import topk
 
 Figures = dict[str, float]
 
@@ -72,6 +73,7 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "measures": measures,
     "report": report,
     "index": index,
+    "topk": topk,
 }
 
 
