@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from recsvc import metrics as prometheus
-from recsvc.accelerator import AcceleratorState
+from recsvc.answers import Ranked
 from recsvc.asgi import Answer, Headers, Request, Routes
-from recsvc.fence import Replication
+from recsvc.aside import Aside
+from recsvc.canary import Asked
+from recsvc.explain import Explainer
+from recsvc.explanations import Recommended, Searched
 from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
-from recsvc.metrics import Metrics
+from recsvc.metrics import Metrics, Stage
 from recsvc.problems import Problem, not_now
 from recsvc.pseudonym import Pseudonymiser
 from recsvc.release import Release
 from recsvc.requests import (
+    MAX_EXPLAINED,
     EventRequest,
     RecommendRequest,
     SearchRequest,
@@ -30,15 +36,18 @@ from recsvc.requests import (
 )
 from recsvc.resp import Link, ReplyError, StoreUnavailable
 from recsvc.responses import Responses, key_of
-from recsvc.rollout import Outcome, Rollout
+from recsvc.rollout import Rollout
+from recsvc.search import Found
 from recsvc.state import Event, read_history, read_log
 from recsvc.timers import TIMERS
 from recsvc.watch import Watch
 from recsvc.writer import IdReused, NotAcknowledged, QueueFull, Writer
 
 ENCODE = msgspec.json.Encoder().encode
+DECIMALS = 1e6
 ACCELERATOR_LOST = "accelerator-lost"
 HISTORY_UNAVAILABLE = "history-unavailable"
+_STORED = {True: "yes", False: "no", None: "unknown"}
 
 
 @dataclass(frozen=True)
@@ -71,15 +80,14 @@ class Api:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._instance = secrets.token_hex(8)
+        self._explainer, self._searching = Explainer(), Aside("search")
         # The catalogue: the same in every release that is ever rolled out here.
         self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
         self._index_of = parts.rollout.current.bundle.index_of
         self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
         self._event_body = decoder(EventRequest)
-        self._who_headers: Headers = [
-            (b"x-recsvc-region", parts.identity.region.encode()),
-            (b"x-recsvc-node", parts.identity.node.encode()),
-        ]
+        # A node gives the same few answers to who it is, so they are written once.
+        self._headers = functools.lru_cache(maxsize=64)(self._write_headers)
 
     def routes(self) -> Routes:
         return {
@@ -90,7 +98,6 @@ class Api:
             "/livez": {"GET": self.livez},
             "/readyz": {"GET": self.readyz},
             "/readyz/write": {"GET": self.readyz_write},
-            "/metrics": {"GET": self.prometheus},
         }
 
     @property
@@ -108,10 +115,15 @@ class Api:
         """The headers that every answer carries; where nothing was computed they name what is in use now."""
         accelerator = answer.accelerator or self._computing_on()
         degraded = answer.degraded or self._release.accelerator.degraded
+        headers = self._headers(answer.model or self._release.version, accelerator, degraded)
+        return [*headers, (b"x-recsvc-cache", b"hit")] if answer.cached else headers
+
+    def _write_headers(self, model: str, accelerator: str, degraded: bool) -> Headers:
+        identity = self._parts.identity
         return [
-            *self._who_headers,
-            *([(b"x-recsvc-cache", b"hit")] if answer.cached else []),
-            (b"x-recsvc-model", (answer.model or self._release.version).encode()),
+            (b"x-recsvc-region", identity.region.encode()),
+            (b"x-recsvc-node", identity.node.encode()),
+            (b"x-recsvc-model", model.encode()),
             (b"x-recsvc-accelerator", accelerator.encode()),
             (b"x-recsvc-degraded", b"1" if degraded else b"0"),
         ]
@@ -126,7 +138,13 @@ class Api:
         if kept:
             return kept
         ranking = await self._rank(release, user, seen, asked.k)
-        return self._keep(key, self._ranked(release, ranking.items, ranking.scores, ranking, seen))
+        more: dict[str, Any] = {}
+        if asked.explain:
+            explained = Recommended(
+                release, ranking.user, ranking.items[:MAX_EXPLAINED], ranking.scores[:MAX_EXPLAINED]
+            )
+            more = await self._explain(explained, seen)
+        return self._keep(key, self._ranked(release, ranking.items, ranking.scores, ranking, seen, more=more))
 
     async def search(self, request: Request) -> Answer:
         """The best matches of a query, bent towards the user's taste; seen items are found too."""
@@ -138,8 +156,11 @@ class Api:
         if kept:
             return kept
         ranking = await self._rank(release, user, seen, 1)
-        items, scores = release.search.rank(asked.query, ranking.user, asked.k)
-        return self._keep(key, self._ranked(release, items, scores, ranking, seen))
+        found = await self._find(release, asked, ranking)
+        more: dict[str, Any] = {"matches": found.matches}
+        if asked.explain:
+            more |= await self._explain(Searched(release, ranking.user, asked.query, found.first(MAX_EXPLAINED)), seen)
+        return self._keep(key, self._ranked(release, found.items, found.scores, ranking, seen, more=more))
 
     def _kept(
         self,
@@ -160,22 +181,64 @@ class Api:
         responses = self._parts.responses
         return answer if responses is None else responses.keep(key, answer)
 
+    async def _find(self, release: Release, asked: SearchRequest, ranking: Ranking) -> Found:
+        arguments = asked.query, ranking.user, asked.k
+        if not release.search.large:
+            return release.search.rank(*arguments)
+        with self._refused() as deadline_s:
+            return await self._searching.run(deadline_s, release.search.rank, *arguments)
+
+    async def _explain(self, answer: Recommended | Searched, seen: list[int] | None) -> dict[str, Any]:
+        """The explanations of an answer's items, and how they were found."""
+        release = answer.release
+        history = (seen or [])[-release.bundle.max_length :]
+        with self._refused() as deadline_s:
+            shares = await self._explainer.explain(release.batcher, history, answer.worth, deadline_s)
+        return await asyncio.to_thread(answer.document, shares)
+
+    async def ask_canary(self, user: str, k: int) -> Asked | None:
+        """What a request for the user would be answered; None where the store or the model cannot say in time."""
+        user = self._parts.pseudonym(user)
+        seen, release = await self._history(user), self._release
+        if seen is None:
+            return None
+        try:
+            ranking = await self._rank(release, user, seen, k)
+        except Problem:
+            return None
+        items = [self._item_ids[index] for index in ranking.items.tolist()]
+        return Asked(items, frozenset(self._item_ids[index] for index in seen))
+
+    def _took(self, stage: Stage, started_s: float) -> None:
+        self._parts.metrics.stages[stage].observe(time.monotonic() - started_s)
+
     async def _history(self, user: str) -> list[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
+        started_s = time.monotonic()
         history = await read_history(self._parts.store, user)
+        self._took(Stage.STORE_READ, started_s)
         known = len(self._item_ids)
-        return None if history is None else [index for index in history if 0 < index < known]
+        if not history or (min(history) > 0 and max(history) < known):
+            return history
+        return [index for index in history if 0 < index < known]
 
     async def _rank(self, release: Release, user: str, seen: list[int] | None, k: int) -> Ranking:
-        parts, history = self._parts, seen or []
+        history = seen or []
         unseen = len(self._item_ids) - 1 - len(set(history))
         job = Job(history[-release.bundle.max_length :], history, min(k, unseen), user)
+        with self._refused() as deadline_s:
+            return await release.batcher.rank(job, deadline_s)
+
+    @contextlib.contextmanager
+    def _refused(self) -> Iterator[float]:
+        """Give the time by which work must be done, and say what happened where it is not."""
+        allowed_s = self._parts.deadline_s
         try:
-            return await release.batcher.rank(job, time.monotonic() + parts.deadline_s)
+            yield time.monotonic() + allowed_s
         except Overloaded:
             raise not_now("overloaded", "The queue for the model is full or too slow.") from None
         except DeadlinePassed:
-            raise not_now("deadline", f"No answer within {parts.deadline_s:g} s.") from None
+            raise not_now("deadline", f"No answer within {allowed_s:g} s.") from None
 
     def _ranked(
         self,
@@ -184,18 +247,28 @@ class Api:
         scores: np.typing.NDArray[Any],
         ranking: Ranking,
         seen: list[int] | None,
+        *,
+        more: Mapping[str, Any],
     ) -> Answer:
         reasons = self._why_degraded(history_unavailable=seen is None)
-        document = {
-            "items": [self._item_ids[index] for index in items.tolist()],
-            "scores": np.round(scores.astype(np.float64), 6).tolist(),
-            **self._who(release),
-            "accelerator": ranking.accelerator,
-            "degraded": bool(reasons),
-            "degraded_reason": ",".join(reasons) or None,
-            "cold": not seen,
-        }
-        return Answer(ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator, model=release.version)
+        started_s, identity = time.monotonic(), self._parts.identity
+        document = Ranked(
+            items=list(map(self._item_ids.__getitem__, items.tolist())),
+            scores=(np.rint(scores.astype(np.float64) * DECIMALS) / DECIMALS).tolist(),
+            region=identity.region,
+            node=identity.node,
+            model_version=release.version,
+            accelerator=ranking.accelerator,
+            degraded=bool(reasons),
+            degraded_reason=",".join(reasons) or None,
+            cold=not seen,
+            **more,
+        )
+        answer = Answer(
+            ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator, model=release.version
+        )
+        self._took(Stage.ENCODE, started_s)
+        return answer
 
     def _why_degraded(self, *, history_unavailable: bool = False) -> Sequence[str]:
         reasons = [ACCELERATOR_LOST] if self._release.accelerator.degraded else []
@@ -217,7 +290,9 @@ class Api:
         except IdReused:
             raise Problem(409, "id-reused", "This id was given to another event before.") from None
         except NotAcknowledged as error:
+            self._parts.metrics.unacknowledged[_STORED[error.stored]] += 1
             raise _not_acknowledged(error) from None
+        self._parts.metrics.acknowledged[outcome.copies] += 1
         document = {
             "id": asked.id,
             "acknowledged": True,
@@ -241,8 +316,8 @@ class Api:
         """The manifest of the bundle that serves, with what became of the last rollout."""
         del request
         release, rollout = self._release, self._parts.rollout
-        document = {"last_rollout": rollout.document(), "variant": release.variant.document(), **self._who(release)}
-        return Answer(ENCODE({**release.bundle.manifest, **document}))
+        now = {"last_rollout": rollout.document(), "variant": release.variant.document()}
+        return Answer(ENCODE({**release.bundle.manifest, **now, **self._who(release)}))
 
     async def livez(self, request: Request) -> Answer:
         """The process answers."""
@@ -277,6 +352,8 @@ class Api:
             "variant": self._release.variant.document(),
             "accelerator_state": accelerator.state.value,
             "accelerator_reason": accelerator.reason,
+            "accelerator_restarts": accelerator.restarts,
+            "xids": {str(xid): count for xid, count in accelerator.xids.items()},
             "degraded": bool(reasons),
             "degraded_reason": ",".join(reasons) or None,
             "store_ready": parts.watch.store_ready(),
@@ -296,28 +373,10 @@ class Api:
         accelerator = self._release.accelerator
         return "cpu" if accelerator.degraded else accelerator.name
 
-    async def prometheus(self, request: Request) -> Answer:
-        """Prometheus' text format."""
-        del request
-        parts, accelerator, rollout = self._parts, self._release.accelerator, self._parts.rollout
-        gauges: dict[str, float] = {
-            "queue_length": self._release.batcher.waiting,
-            "rollouts_done": rollout.counts[Outcome.DONE],
-            "rollouts_refused": rollout.counts[Outcome.REFUSED],
-            "last_rollout_refused": rollout.last is not None and rollout.last.outcome is Outcome.REFUSED,
-            "write_queue_length": parts.writer.waiting,
-            "writable": parts.watch.decision().writable,
-            "store_ready": parts.watch.store_ready(),
-            "replicas": parts.watch.view.replicas,
-            "copies_possible": parts.watch.copies_possible(),
-            **self._release.cache_metrics(),
-            **({} if parts.responses is None else parts.responses.metrics()),
-            **{f"accelerator_{state.value}": accelerator.state is state for state in AcceleratorState},
-            **{f"replication_{mode.value}": parts.watch.place.mode is mode for mode in Replication},
-        }
-        role = parts.watch.view.role or "unknown"
-        info = {**self._who(), "accelerator": self._computing_on(), "store_role": role}
-        return Answer(parts.metrics.render(gauges, info), content_type=prometheus.CONTENT_TYPE)
+    def labels(self) -> dict[str, str]:
+        """What Prometheus is told of who this is."""
+        role = self._parts.watch.view.role or "unknown"
+        return {**self._who(), "accelerator": self._computing_on(), "store_role": role}
 
 
 def _not_acknowledged(error: NotAcknowledged) -> Problem:

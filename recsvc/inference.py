@@ -63,7 +63,16 @@ class Ranking:
     accelerator: str
 
 
-_Queued = tuple[Job, asyncio.Future[Ranking], float]
+@dataclass(frozen=True)
+class Stages:
+    """Who is told, in seconds, how long each job waited for its batch and how long each batch ran."""
+
+    queued: Callable[[float], None]
+    ran: Callable[[float], None]
+
+
+_Queued = tuple[Job, asyncio.Future[Ranking], float, float]
+"""A job, its answer, its deadline and when it was queued."""
 
 
 class Batcher:
@@ -75,11 +84,12 @@ class Batcher:
         *,
         max_queue: int,
         observe: Callable[[float], None],
+        stages: Stages | None = None,
         encoded: EncodedUsers | None = None,
         window_s: float = 0.0,
     ) -> None:
         self._accelerator, self._max_queue, self._observe = accelerator, max_queue, observe
-        self._encoded, self._window_s = encoded, window_s
+        self._stages, self._encoded, self._window_s = stages, encoded, window_s
         self._gathering: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._queue: deque[_Queued] = deque()
@@ -102,14 +112,14 @@ class Batcher:
             raise Overloaded
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Ranking] = loop.create_future()
-        self._queue.append((job, future, deadline_s))
+        self._queue.append((job, future, deadline_s, time.monotonic()))
         if not self._running:
             self._start_or_gather(loop)
+        too_late = loop.call_later(deadline_s - time.monotonic(), _give_up, future)
         try:
-            async with asyncio.timeout(deadline_s - time.monotonic()):
-                return await future
-        except TimeoutError:
-            raise DeadlinePassed from None
+            return await future
+        finally:
+            too_late.cancel()
 
     async def in_run_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run something between two batches."""
@@ -153,7 +163,10 @@ class Batcher:
             return
         self._observe(len(batch))
         self._started_s = time.monotonic()
-        running = asyncio.get_running_loop().run_in_executor(self._thread, self._run, [job for job, _, _ in batch])
+        if self._stages is not None:
+            for queued in batch:
+                self._stages.queued(self._started_s - queued[3])
+        running = asyncio.get_running_loop().run_in_executor(self._thread, self._run, [queued[0] for queued in batch])
         running.add_done_callback(lambda done: self._finish(batch, done))
 
     def _next_batch(self) -> list[_Queued]:
@@ -181,17 +194,24 @@ class Batcher:
 
     def _finish(self, batch: list[_Queued], done: asyncio.Future[list[Ranking]]) -> None:
         self._took_s.append(time.monotonic() - self._started_s)
+        if self._stages is not None:
+            self._stages.ran(self._took_s[-1])
         self._start_batch()
         if done.cancelled():
             return
         error = done.exception()
-        for row, (_, future, _) in enumerate(batch):
+        for row, (_, future, *_) in enumerate(batch):
             if future.done():
                 continue
             if error is not None:
                 future.set_exception(RuntimeError(f"inference failed: {error}"))
             else:
                 future.set_result(done.result()[row])
+
+
+def _give_up(future: asyncio.Future[Ranking]) -> None:
+    if not future.done():
+        future.set_exception(DeadlinePassed())
 
 
 def _rankings(jobs: Sequence[Job], outputs: Arrays, accelerator: str) -> list[Ranking]:

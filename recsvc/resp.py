@@ -114,6 +114,15 @@ READ_S = 0.002
 model for example, and uvloop looks at its timers first, at what has come only then."""
 
 
+def _overdue(reply: asyncio.Future[list[Any]], timeout_s: float) -> None:
+    asyncio.get_running_loop().call_later(READ_S, _give_up, reply, timeout_s)
+
+
+def _give_up(reply: asyncio.Future[list[Any]], timeout_s: float) -> None:
+    if not reply.done():
+        reply.set_exception(StoreUnavailable(f"no reply within {timeout_s:g} s", sent=True))
+
+
 class Link:
     """A connection to one server that reconnects for ever while `run` is running.
 
@@ -178,13 +187,12 @@ class Link:
         if self._wire is None:
             raise StoreUnavailable("not connected", sent=False)
         reply = self._wire.write(commands).future
+        # Two timers in place of `asyncio.wait`, which cost each request as much as reading its history.
+        overdue = asyncio.get_running_loop().call_later(timeout_s, _overdue, reply, timeout_s)
         try:
-            for wait_s in (timeout_s, READ_S):
-                if (await asyncio.wait([reply], timeout=wait_s))[0]:
-                    return reply.result()
+            return await reply
         finally:
-            reply.cancel()
-        raise StoreUnavailable(f"no reply within {timeout_s:g} s", sent=True)
+            overdue.cancel()
 
     async def call(self, *command: str | bytes | int, timeout_s: float) -> Any:
         """Send one command and return its reply; raises `ReplyError` for an error reply, else as `ask`."""

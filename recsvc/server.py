@@ -2,40 +2,51 @@
 
 The way up: read the arguments, load bundle and key, open the accelerator and warm it up, connect, then
 listen. A node that listens is warm. The way down: SIGTERM or SIGINT stops accepting, lets requests in flight
-end for up to a second, exits with 0. It starts no child processes.
+end for up to a second, exits with 0. SIGHUP reads tokens and certificate again. Its only child process holds the
+accelerator, if it has one.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import functools
 import logging
 import signal
 import socket
+import ssl
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import uvicorn
 import uvloop
 
+from recsvc import openapi
 from recsvc.accelerator import Boundary
 from recsvc.admin import Admin
 from recsvc.api import Api, Identity, Parts
-from recsvc.asgi import Application
+from recsvc.asgi import Application, Handler
 from recsvc.bundle import BundleError
+from recsvc.canary import Canary
+from recsvc.connection import Limits, keep_sweeping
+from recsvc.exposition import Exposition
 from recsvc.fence import Replication
+from recsvc.inference import Stages
+from recsvc.listening import Address, Server, allow_files, listeners
 from recsvc.logs import start_logging
-from recsvc.metrics import Metrics
+from recsvc.metrics import Metrics, Stage
 from recsvc.precision import AUTO, CHOICES
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
 from recsvc.release import Opening, Refused
+from recsvc.reloading import Reloaded, keep_looking, read_again
 from recsvc.resp import Link
 from recsvc.responses import Responses
 from recsvc.rollout import Attempt, Outcome, Rollout
+from recsvc.tls import Certificate, CertificateError
+from recsvc.tokens import TokenFileError, Tokens
 from recsvc.watch import Place, Watch
 from recsvc.writer import Writer
 
@@ -43,7 +54,6 @@ log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
 USER_CACHE_MB = 64.0
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -65,10 +75,27 @@ class Settings:
     max_queue: int
     deadline_s: float
     last_good: Path | None
+    token_file: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    max_connections: int
+    request_timeout_s: float
+    canary_s: float
     variant: str
     user_cache_mb: float
     response_cache_mb: float
     batch_window_us: int
+
+
+@dataclass(frozen=True)
+class Doors:
+    """How the public listener lets clients in, and which files that it reads again; ``canary_s`` 0: no canary."""
+
+    tokens: Tokens | None
+    context: ssl.SSLContext | None
+    reloaded: Sequence[Reloaded]
+    limits: Limits
+    canary_s: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,12 +104,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = read_arguments(argv)
     start_logging()
     try:
-        with _listeners(settings) as listeners:
+        doors = open_doors(settings)
+        with listeners(settings.bind, settings.admin_socket) as sockets:
             parts, links = build(settings)
             # uvloop's own loop class, so that nothing global is changed.
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(serve(parts, links, listeners, started_s))
-    except (BundleError, KeyFileError, OSError) as error:
+                runner.run(serve(parts, links, sockets, doors, started_s))
+    except (BundleError, KeyFileError, TokenFileError, CertificateError, OSError) as error:
         print(f"recsvc.server: {error}", file=sys.stderr)  # noqa: T201 - the message is the program's output
         return EXIT_USAGE
     return 0
@@ -106,8 +134,17 @@ def read_arguments(argv: Sequence[str] | None) -> Settings:
     parser.add_argument("--max-queue", type=int, default=256, help="requests that may wait for the model")
     parser.add_argument("--deadline-s", type=float, default=1.0, help="seconds a request may wait for the model")
     parser.add_argument("--last-good", type=Path, help="bundle to serve where --bundle must be refused")
+    parser.add_argument("--token-file", type=Path, help="bearer tokens, one a line: TOKEN [name] [read,write,metrics]")
+    parser.add_argument("--tls-cert", type=Path, help="PEM certificate with its chain: the public port speaks TLS then")
+    parser.add_argument("--tls-key", type=Path, help="its PEM key, unencrypted")
+    parser.add_argument("--max-connections", type=int, default=Limits.max_connections)
+    parser.add_argument("--request-timeout-s", type=float, default=Limits.request_s, help="for a request to arrive")
+    parser.add_argument("--canary-s", type=float, default=30.0, help="seconds between two rounds; 0 asks nothing")
     _add_speed_arguments(parser)
-    return Settings(**vars(parser.parse_args(argv)))
+    settings = Settings(**vars(parser.parse_args(argv)))
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        parser.error("--tls-cert and --tls-key go together")
+    return settings
 
 
 def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,29 +193,22 @@ def _sentinels(text: str) -> dict[str, Address]:
     return named
 
 
-@contextlib.contextmanager
-def _listeners(settings: Settings) -> Iterator[list[socket.socket]]:
-    """Bind both sockets without listening yet: clients are refused, not kept waiting, until all is warm."""
-    public = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    admin = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with public, admin:
-        public.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bind(public, settings.bind)
-        settings.admin_socket.unlink(missing_ok=True)  # a killed node leaves its own behind
-        _bind(admin, str(settings.admin_socket))
-        settings.admin_socket.chmod(0o600)
-        try:
-            yield [public, admin]
-        finally:
-            settings.admin_socket.unlink(missing_ok=True)
-
-
-def _bind(listener: socket.socket, address: Address | str) -> None:
-    try:
-        listener.bind(address)
-    except OSError as error:
-        place = address if isinstance(address, str) else f"{address[0]}:{address[1]}"
-        raise OSError(f"cannot listen on {place}: {error.strerror or error}") from error
+def open_doors(settings: Settings) -> Doors:
+    """Read tokens and certificate; raises `TokenFileError` or `CertificateError`."""
+    tokens, context = None, None
+    reloaded: list[Reloaded] = []
+    if settings.token_file is not None:
+        tokens = Tokens(settings.token_file)
+        reloaded.append(Reloaded("tokens", [tokens.path], tokens.load, TokenFileError))
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        certificate = Certificate(settings.tls_cert, settings.tls_key)
+        context = certificate.context()
+        files = [certificate.certificate, certificate.key]
+        renew = functools.partial(certificate.renew, context)
+        reloaded.append(Reloaded("certificate", files, renew, CertificateError))
+    allow_files(settings.max_connections)
+    limits = Limits(settings.max_connections, settings.request_timeout_s)
+    return Doors(tokens, context, reloaded, limits, settings.canary_s)
 
 
 def build(settings: Settings) -> tuple[Parts, list[Link]]:
@@ -201,15 +231,17 @@ def build(settings: Settings) -> tuple[Parts, list[Link]]:
 def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
     """What the node serves from its start on: the bundle, or where that must not serve the last good one."""
     boundary = Boundary()
+    stages = Stages(metrics.stages[Stage.QUEUE].observe, metrics.stages[Stage.INFERENCE].observe)
     opening = Opening(
         settings.accelerator,
         settings.threads,
         settings.max_queue,
         metrics.batch_sizes.observe,
         boundary,
-        settings.variant,
-        settings.user_cache_mb,
-        settings.batch_window_us,
+        stages,
+        variant=settings.variant,
+        user_cache_mb=settings.user_cache_mb,
+        batch_window_us=settings.batch_window_us,
     )
     try:
         return Rollout(opening(settings.bundle), opening)
@@ -224,23 +256,42 @@ def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
         raise BundleError(f"{settings.last_good}: the last good bundle is refused too ({error})") from error
 
 
-async def serve(parts: Parts, links: list[Link], listeners: list[socket.socket], started_s: float) -> None:
+async def serve(parts: Parts, links: list[Link], sockets: list[socket.socket], doors: Doors, started_s: float) -> None:
     """Listen and answer until a signal comes; a background task that breaks ends the process loudly."""
-    api = Api(parts)
-    admin = Admin(parts.rollout, api.state)
-    applications = (
-        Application(api.routes(), api.identity_headers, parts.metrics),
-        Application(admin.routes(), api.identity_headers),
+    api, limits = Api(parts), doors.limits
+    rollout = parts.rollout
+    canary = Canary(
+        api.ask_canary, lambda: rollout.current.bundle, lambda: rollout.current.batcher.waiting > 0, doors.canary_s
     )
-    servers = [_Server(application) for application in applications]
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, servers)
+    routes: dict[str, Mapping[str, Handler]] = {**api.routes(), "/openapi.json": {"GET": openapi.get}}
+    admit = None if doors.tokens is None else doors.tokens.admit
+    public = Server(Application(routes, api.identity_headers, parts.metrics, admit), limits, doors.context)
+    exposition = Exposition(
+        parts.rollout,
+        parts.watch,
+        parts.writer,
+        parts.metrics,
+        canary,
+        public,
+        doors.reloaded,
+        api.labels,
+        parts.responses,
+    )
+    routes["/metrics"] = {"GET": exposition.get}
+    admin = Server(Application(Admin(parts.rollout, api.state).routes(), api.identity_headers), limits)
+    servers = [public, admin]
+    _heed_signals(servers, doors.reloaded)
+    forever: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        *(link.run for link in links),
+        parts.watch.run,
+        parts.writer.run,
+        parts.rollout.run,
+    ]
+    forever += [canary.run, lambda: keep_looking(doors.reloaded)]
+    forever += [functools.partial(keep_sweeping, server.server_state.connections) for server in servers]
     async with asyncio.TaskGroup() as tasks:
-        background = [tasks.create_task(link.run()) for link in links]
-        for forever in (parts.watch.run, parts.writer.run, parts.rollout.run, parts.rollout.keep_trying):
-            background.append(tasks.create_task(forever()))
-        serving = [server.serve([listener]) for server, listener in zip(servers, listeners, strict=True)]
+        background = [tasks.create_task(run()) for run in forever]
+        serving = [server.serve([listener]) for server, listener in zip(servers, sockets, strict=True)]
         seconds = round(time.monotonic() - started_s, 3)
         log.info("ready", extra={"data": {"node": parts.identity.node, "seconds": seconds}})
         await asyncio.gather(*serving)
@@ -249,31 +300,14 @@ async def serve(parts: Parts, links: list[Link], listeners: list[socket.socket],
     parts.rollout.close()
 
 
-class _Server(uvicorn.Server):
-    """Two of these share one process, so neither may take the signals for itself."""
-
-    def __init__(self, application: Application) -> None:
-        config = uvicorn.Config(
-            application,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
-        )
-        super().__init__(config)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+def _heed_signals(servers: Sequence[Server], reloaded: Sequence[Reloaded]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, servers)
+    loop.add_signal_handler(signal.SIGHUP, lambda: read_again(reloaded))
 
 
-def _stop(servers: Sequence[_Server]) -> None:
+def _stop(servers: Sequence[Server]) -> None:
     for server in servers:
         server.should_exit = True
 

@@ -25,7 +25,8 @@ SEEDED = "seeded"
 HISTORY_TIMEOUT_S = 0.15
 LOG_TIMEOUT_S = 2.0
 
-CURSOR = re.compile(r"\d{1,20}(-\d{1,20})?")
+CURSOR = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
+"""Digits of a stream id that Valkey takes: its halves have 64 bits, and 20 digits may be more."""
 
 STORE_EVENT = """
 local known = redis.call('GET', KEYS[1])
@@ -76,7 +77,7 @@ async def read_history(store: Link, pseudonym: str) -> list[int] | None:
         reply = await store.call("LRANGE", history_key(pseudonym), 0, -1, timeout_s=HISTORY_TIMEOUT_S)
     except (StoreUnavailable, ReplyError):
         return None
-    return [int(index) for index in reply]
+    return list(map(int, reply))
 
 
 async def read_log(store: Link, after: str | None, limit: int) -> list[dict[str, str]]:

@@ -41,15 +41,18 @@ class Copied:
 
     ``offset`` is None where it is not known. ``linked``: whether a replica hears from its master; None for a master.
     One that does not hear has what it had before: Valkey itself says nothing then.
+    ``lag_bytes``: how far behind its slowest replica last said to be; None for a replica, or without one.
     """
 
     offset: int | None = None
     linked: bool | None = None
+    lag_bytes: int | None = None
 
     def saw(self, role: list[Any]) -> Copied:
         """Fold in an answer to ROLE."""
         if role[0] == b"master":
-            return Copied(role[1])
+            behind = [role[1] - int(offset) for _, _, offset in role[2]]
+            return Copied(role[1], lag_bytes=max(0, *behind) if behind else None)
         if role[0] != b"slave":
             return Copied()
         known = role[4] if role[4] >= 0 else self.offset if self.linked is not None else None
@@ -80,6 +83,15 @@ class Watch:
             return 0
         replicated = self.place.mode is not Replication.ASYNC and self.view.replica_fresh(time.monotonic_ns())
         return 2 if replicated else 1
+
+    def replication_lag_s(self) -> float | None:
+        """Age of the newest heartbeat that a replica confirmed, with up to 0.05 s of it the heartbeats' own period.
+
+        None on a replica, and on a master that none has confirmed anything to.
+        """
+        if self.view.role != "master" or not self.view.replica_confirmed_ns:
+            return None
+        return (time.monotonic_ns() - self.view.replica_confirmed_ns) / 1e9
 
     def store_ready(self) -> bool:
         """Whether the store has just answered a command that needs its data, and its connection is still there."""

@@ -1,16 +1,19 @@
-"""Speeds, measured and printed, never asserted: ``nox -s bench -- judge report index`` (default: all of them).
+"""Speeds, measured and printed, never asserted: ``nox -s bench -- judge report index`` (default: all in BENCHES).
 
-Every figure is shown with its spread over the rounds; ``--rounds N`` says how many.
+Every figure is shown with its spread over the rounds; ``--rounds N`` says how many. Those in TABLES compare things with
+one another, print a table of their own and run by name only: some of them install other servers.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from drills import engine, judging, model, spec
 from drills.cli.terminal import OUT, Lines
@@ -22,6 +25,7 @@ from drills.verdict import Verdict
 from tests.bench_index import index
 from tests.bench_measures import measures
 from tests.bench_report import report
+from tests.bench_serving import serving
 from tests.bench_topk import topk
 
 Figures = dict[str, float]
@@ -76,13 +80,23 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "topk": topk,
 }
 
+TABLES: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
+    "serving": serving,
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="BENCH", help=f"of {', '.join(BENCHES)}; default: all")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("names", nargs="*", metavar="BENCH", help=f"of {', '.join([*BENCHES, *TABLES])}")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long a load lasts (serving, users)")
+    parser.add_argument("--only", nargs="*", metavar="RIVAL", help="only these rivals (serving)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round of the tables")
     options = parser.parse_args()
-    for name in options.names or BENCHES:
+    tables = {name: _table(name, options) for name in options.names if name in TABLES}
+    if options.json:
+        options.json.write_text(json.dumps(tables, indent=1))
+    for name in [name for name in options.names if name not in TABLES] or ([] if options.names else BENCHES):
         with tempfile.TemporaryDirectory(prefix="recdr-bench-") as folder:
             bench = BENCHES[name](Path(folder))
             rounds = [next(bench) for _ in range(options.rounds)]
@@ -90,6 +104,11 @@ def main() -> None:
         for figure in rounds[0]:
             values = sorted(entry[figure] for entry in rounds if figure in entry)
             OUT.print(f"  {figure:20} {median(values):8.3f} ({values[0]:.3f} to {values[-1]:.3f})")
+
+
+def _table(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="recdr-bench-") as folder:
+        return TABLES[name](Path(folder), options)
 
 
 if __name__ == "__main__":

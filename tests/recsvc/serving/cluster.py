@@ -104,6 +104,21 @@ class Node(Process):
         self.kill()
 
 
+def children(process: Process) -> list[int]:
+    """The process ids of what a process has started and what still runs, zombies left out."""
+    found: list[int] = []
+    for task in Path(f"/proc/{process.popen.pid}/task").iterdir():
+        found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return [pid for pid in found if alive(pid)]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: neither gone nor a zombie."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
 class Cluster:
     """Starts parts and ends them all."""
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from recsvc.metrics import Histogram, Metrics
+from recsvc.metrics import Family, Histogram, info
 
 
 def test_histogram_cumulates_and_counts_beyond_the_last_bound() -> None:
@@ -17,6 +17,14 @@ def test_histogram_cumulates_and_counts_beyond_the_last_bound() -> None:
 
 
 def test_labels_are_escaped() -> None:
-    text = Metrics().render({"up": True}, {"node": 'a"b\\c\n'}).decode()
-    assert 'recsvc_info{node="a\\"b\\\\c\\n"} 1' in text
-    assert "recsvc_up 1" in text
+    assert info("info", "Who.", {"node": 'a"b\\c\n'})[-1] == 'recsvc_info{node="a\\"b\\\\c\\n"} 1'
+
+
+def test_a_family_says_what_it_is_and_keeps_every_digit() -> None:
+    assert list(Family("offset_bytes", "gauge", "How far.", {"b": 0.5, "a": 12_345_678_901}, "who").lines()) == [
+        "# HELP recsvc_offset_bytes How far.",
+        "# TYPE recsvc_offset_bytes gauge",
+        'recsvc_offset_bytes{who="a"} 12345678901',
+        'recsvc_offset_bytes{who="b"} 0.5',
+    ]
+    assert list(Family("up", "gauge", "Up.", True).lines())[-1] == "recsvc_up 1"

@@ -1,0 +1,1 @@
+"""The same model behind other servers: one standalone script each, run by an environment of its own."""
