@@ -29,6 +29,7 @@ from tests.bench_index import index
 from tests.bench_measures import measures
 from tests.bench_report import report
 from tests.bench_serving import serving
+from tests.bench_topk import topk
 
 Figures = dict[str, float]
 
@@ -79,6 +80,7 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "measures": measures,
     "report": report,
     "index": index,
+    "topk": topk,
 }
 
 TABLES: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
