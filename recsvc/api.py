@@ -14,6 +14,7 @@ import numpy as np
 
 from recsvc.asgi import Answer, Headers, Request, Routes
 from recsvc.canary import Asked
+from recsvc.identifiers import Identifiers
 from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
 from recsvc.metrics import Metrics, Stage
 from recsvc.problems import Problem, not_now
@@ -66,7 +67,7 @@ class Parts:
 class Ranked(msgspec.Struct):
     """The answer to /v1/recommend and /v1/search; a struct, because it is encoded in half a dictionary's time."""
 
-    items: list[str]
+    items: msgspec.Raw
     scores: list[float]
     region: str
     node: str
@@ -85,6 +86,7 @@ class Api:
         self._instance = secrets.token_hex(8)
         # The catalogue: the same in every release that is ever rolled out here.
         self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
+        self._identifiers = Identifiers(self._item_ids[1:])
         self._index_of = parts.rollout.current.bundle.index_of
         self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
         self._event_body = decoder(EventRequest)
@@ -199,7 +201,7 @@ class Api:
         reasons = self._why_degraded(history_unavailable=seen is None)
         identity = self._parts.identity
         document = Ranked(
-            items=list(map(self._item_ids.__getitem__, items.tolist())),
+            items=self._identifiers.json(items),
             scores=(np.rint(scores.astype(np.float64) * DECIMALS) / DECIMALS).tolist(),
             region=identity.region,
             node=identity.node,

@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from recsvc.exchange import Exchange
 from recsvc.problems import CONTENT_TYPE, Problem, not_now
 
 SWEEP_S = 0.5
@@ -85,7 +88,23 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() not in WITHOUT_BODY:
             # llhttp would hand on the body as another protocol's bytes, a proxy before it as this request's.
             self._give_up(Problem(400, "not-http", "No other protocol is spoken: leave Upgrade out."))
-        super().on_headers_complete()
+        self._begin()
+
+    def _begin(self) -> None:
+        """uvicorn's `on_headers_complete`, without WebSockets and a root path, and with our own exchange."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version = self.parser.get_http_version()
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"], self.scope["query_string"] = url.path, url.query or b""
+        before, keep_alive = self.cycle, version != "1.0" and self.parser.should_keep_alive()
+        self.cycle = Exchange(self, keep_alive=keep_alive)
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # pipelined: its turn comes when those before it are answered
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
         self._waiting_since_s = None
