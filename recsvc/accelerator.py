@@ -22,7 +22,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
 
-from recsvc import gpu_trap
+from recsvc import gpu_trap, sessions
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +83,8 @@ class SessionDevice:
 
     def __init__(self, name: str, model: Path, threads: int) -> None:
         self.name = name
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Several nodes share the cores: a thread that spins while it waits takes them from the others.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = [CUDA, CPU] if name == "cuda" else [CPU]
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=providers)
+        self._session = onnxruntime.InferenceSession(str(model), sessions.options(threads), providers=providers)
         self.providers: list[str] = self._session.get_providers()
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -227,14 +222,21 @@ class Accelerator:
 
 
 def open_accelerator(
-    choice: str, model: Path, threads: int, sample: Arrays, boundary: Boundary | None = None
+    choice: str,
+    model: Path,
+    threads: int,
+    sample: Arrays,
+    boundary: Boundary | None = None,
+    *,
+    fallback: Path | None = None,
 ) -> Accelerator:
     """Return the accelerator for ``auto``, ``cuda``, ``cpu`` or ``simulated``.
 
     ``auto`` is CUDA where a run of ``sample`` on it succeeds, else the CPU. ``cuda`` without a working device
-    starts degraded on the CPU: a node that lost its GPU has to come up all the same.
+    starts degraded on the CPU: a node that lost its GPU has to come up all the same. ``fallback`` is the graph file
+    that the CPU runs, where that is not ``model``.
     """
-    cpu, boundary = SessionDevice("cpu", model, threads), boundary or Boundary()
+    cpu, boundary = SessionDevice("cpu", fallback or model, threads), boundary or Boundary()
     if choice == "simulated":
         return Accelerator(SimulatedDevice(model, threads, boundary), cpu, boundary=boundary)
     if choice == "cpu":

@@ -29,6 +29,7 @@ from recsvc.requests import (
     page_of_log,
 )
 from recsvc.resp import Link, ReplyError, StoreUnavailable
+from recsvc.responses import Responses, key_of
 from recsvc.rollout import Rollout
 from recsvc.state import Event, read_history, read_log
 from recsvc.timers import TIMERS
@@ -62,6 +63,8 @@ class Parts:
     writer: Writer
     metrics: Metrics
     deadline_s: float
+    responses: Responses | None = None
+    """Answers that are kept for identical requests; None where each is computed."""
 
 
 class Ranked(msgspec.Struct):
@@ -119,13 +122,14 @@ class Api:
         """The headers that every answer carries; where nothing was computed they name what is in use now."""
         accelerator = answer.accelerator or self._computing_on()
         degraded = answer.degraded or self._release.accelerator.degraded
-        return self._headers(answer.model or self._release.version, accelerator, degraded)
+        return self._headers(answer.model or self._release.version, accelerator, degraded, answer.cached)
 
-    def _write_headers(self, model: str, accelerator: str, degraded: bool) -> Headers:
+    def _write_headers(self, model: str, accelerator: str, degraded: bool, cached: bool) -> Headers:
         identity = self._parts.identity
         return [
             (b"x-recsvc-region", identity.region.encode()),
             (b"x-recsvc-node", identity.node.encode()),
+            *([(b"x-recsvc-cache", b"hit")] if cached else []),
             (b"x-recsvc-model", model.encode()),
             (b"x-recsvc-accelerator", accelerator.encode()),
             (b"x-recsvc-degraded", b"1" if degraded else b"0"),
@@ -134,33 +138,42 @@ class Api:
     async def recommend(self, request: Request) -> Answer:
         """The best items for a user that the user has not seen."""
         asked = decode(request.body, self._recommend_body)
-        seen = await self._history(asked.user)
+        user = self._parts.pseudonym(asked.user)
+        seen = await self._history(user)
         release = self._release
-        ranking = await self._rank(release, seen, asked.k)
+        kept, key = self._kept("recommend", asked, user, release, seen)
+        if kept:
+            return kept
+        ranking = await self._rank(release, user, seen, asked.k)
         started_s = time.monotonic()
         answer = self._ranked(release, ranking.items, ranking.scores, ranking, seen)
         self._took(Stage.ENCODE, started_s)
-        return answer
+        return self._keep(key, answer)
 
     async def search(self, request: Request) -> Answer:
         """The best matches of a query, bent towards the user's taste; seen items are found too."""
         asked = decode(request.body, self._search_body)
-        seen = await self._history(asked.user)
+        user = self._parts.pseudonym(asked.user)
+        seen = await self._history(user)
         release = self._release
-        ranking = await self._rank(release, seen, 1)
+        kept, key = self._kept("search", asked, user, release, seen)
+        if kept:
+            return kept
+        ranking = await self._rank(release, user, seen, 1)
         items, scores = release.search.rank(asked.query, ranking.user, asked.k)
         started_s = time.monotonic()
         answer = self._ranked(release, items, scores, ranking, seen)
         self._took(Stage.ENCODE, started_s)
-        return answer
+        return self._keep(key, answer)
 
     async def ask_canary(self, user: str, k: int) -> Asked | None:
         """What a request for the user would be answered; None where the store or the model cannot say in time."""
-        seen, release = await self._history(user), self._release
+        pseudonym = self._parts.pseudonym(user)
+        seen, release = await self._history(pseudonym), self._release
         if seen is None:
             return None
         try:
-            ranking = await self._rank(release, seen, k)
+            ranking = await self._rank(release, pseudonym, seen, k)
         except Problem:
             return None
         items = [self._item_ids[index] for index in ranking.items.tolist()]
@@ -169,20 +182,39 @@ class Api:
     def _took(self, stage: Stage, started_s: float) -> None:
         self._parts.metrics.stages[stage].observe(time.monotonic() - started_s)
 
+    def _kept(
+        self,
+        endpoint: str,
+        asked: RecommendRequest | SearchRequest,
+        user: str,
+        release: Release,
+        seen: list[int] | None,
+    ) -> tuple[Answer | None, bytes | None]:
+        """The answer that an identical request got, if there is one, and the key; no key where none may be kept."""
+        responses = self._parts.responses
+        if responses is None or seen is None or self._why_degraded():
+            return None, None
+        key = key_of(endpoint, ENCODE(msgspec.structs.replace(asked, user=user)), release.version, seen)
+        return responses.find(key), key
+
+    def _keep(self, key: bytes | None, answer: Answer) -> Answer:
+        responses = self._parts.responses
+        return answer if responses is None else responses.keep(key, answer)
+
     async def _history(self, user: str) -> list[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
         started_s = time.monotonic()
-        history = await read_history(self._parts.store, self._parts.pseudonym(user))
+        history = await read_history(self._parts.store, user)
         self._took(Stage.STORE_READ, started_s)
         known = len(self._item_ids)
         if not history or (min(history) > 0 and max(history) < known):
             return history
         return [index for index in history if 0 < index < known]
 
-    async def _rank(self, release: Release, seen: list[int] | None, k: int) -> Ranking:
+    async def _rank(self, release: Release, user: str, seen: list[int] | None, k: int) -> Ranking:
         parts, history = self._parts, seen or []
         unseen = len(self._item_ids) - 1 - len(set(history))
-        job = Job(history[-release.bundle.max_length :], history, min(k, unseen))
+        job = Job(history[-release.bundle.max_length :], history, min(k, unseen), user)
         try:
             return await release.batcher.rank(job, time.monotonic() + parts.deadline_s)
         except Overloaded:
@@ -224,6 +256,8 @@ class Api:
         if index is None:
             raise Problem(422, "unknown-item", f"The catalogue has no item {asked.item!r}.")
         event = Event(asked.id, self._parts.pseudonym(asked.user), asked.item, index)
+        if self._release.encoded is not None:
+            self._release.encoded.drop(event.user)
         try:
             outcome = await self._parts.writer.store(event)
         except QueueFull:
@@ -257,7 +291,8 @@ class Api:
         """The manifest of the bundle that serves, with what became of the last rollout."""
         del request
         release, rollout = self._release, self._parts.rollout
-        return Answer(ENCODE({**release.bundle.manifest, "last_rollout": rollout.document(), **self._who(release)}))
+        document = {"last_rollout": rollout.document(), "variant": release.variant.document(), **self._who(release)}
+        return Answer(ENCODE({**release.bundle.manifest, **document}))
 
     async def livez(self, request: Request) -> Answer:
         """The process answers."""
@@ -289,6 +324,7 @@ class Api:
             "accelerator": self._computing_on(),
             "last_rollout": parts.rollout.document(),
             "accelerator_wanted": accelerator.name,
+            "variant": self._release.variant.document(),
             "accelerator_state": accelerator.state.value,
             "accelerator_reason": accelerator.reason,
             "degraded": bool(reasons),

@@ -57,7 +57,9 @@ def _write_release(folder: Path, model: SasRec, made: Making) -> dict[str, float
     metrics = measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
     _write_tables(folder, made.dataset, made.split)
+    variants = export.write_variants(folder, histories, made.split.before_test, made.split.test)
     manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
+    manifest |= {"variants": variants}
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)
     return metrics
 
@@ -89,7 +91,7 @@ def _write_tables(folder: Path, dataset: Dataset, split: Split) -> None:
 
 
 def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str, Any]:
-    digests = {name: bundle.file_sha256(folder / name) for name in bundle.PAYLOAD}
+    digests = bundle.digests_in(folder)
     files = {name: {"sha256": digest, "bytes": (folder / name).stat().st_size} for name, digest in digests.items()}
     return {
         "format": bundle.FORMAT_VERSION,

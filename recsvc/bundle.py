@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,19 @@ MANIFEST = "manifest.json"
 PREVIOUS = "previous"
 """The folder in which a bundle may hold the release before it, a bundle of its own; no part of the version."""
 PAYLOAD = (MODEL, ITEMS, EMBEDDINGS, HISTORIES, EVALUATION)
-"""Every file the manifest vouches for; together they decide the version."""
+"""Every file that a bundle must have; with the variants it has they decide the version."""
+
+
+class Precision(StrEnum):
+    """How many bits the numbers of a model's item table have; `recsvc.graphs` says what each is for."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+VARIANTS = {Precision.INT8: "model.int8.onnx", Precision.FP16: "model.fp16.onnx"}
+"""The same model in fewer bits; a bundle may lack them. The manifest's ``variants`` says what each one loses."""
 
 
 class BundleError(Exception):
@@ -86,7 +99,8 @@ class Bundle:
         """
         root = Path(path)
         manifest = _read_manifest(root / MANIFEST)
-        digests = {name: _checked_digest(root / name, manifest) for name in PAYLOAD}
+        variants = [name for name in VARIANTS.values() if name in manifest["files"]]
+        digests = {name: _checked_digest(root / name, manifest) for name in (*PAYLOAD, *variants)}
         if content_version(digests) != manifest["version"]:
             raise BundleError(f"{root / MANIFEST}: the version is not that of the files. {_REMEDY}")
         return cls(root, manifest)
@@ -118,6 +132,18 @@ class Bundle:
     @property
     def model_path(self) -> Path:
         return self.path / MODEL
+
+    def variant_path(self, precision: Precision) -> Path | None:
+        """The graph in this precision; None where the bundle has none."""
+        if precision is Precision.FP32:
+            return self.model_path
+        name = VARIANTS[precision]
+        return self.path / name if name in self.manifest["files"] else None
+
+    def variant_loss(self, precision: Precision) -> Mapping[str, Any]:
+        """What the variant loses against fp32, as `recsvc.variants` measured it; empty where nothing is known."""
+        found: Mapping[str, Any] = self.manifest.get("variants", {}).get(precision.value, {})
+        return found
 
     @property
     def embeddings_path(self) -> Path:
@@ -153,6 +179,12 @@ def content_version(digests: Mapping[str, str]) -> str:
     """Return the version (12 hex digits) of a bundle whose files have these SHA-256 digests."""
     listing = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
     return hashlib.sha256(listing.encode()).hexdigest()[:12]
+
+
+def digests_in(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in ``folder`` that a manifest vouches for; raises OSError where one must be."""
+    variants = [name for name in VARIANTS.values() if (folder / name).exists()]
+    return {name: file_sha256(folder / name) for name in (*PAYLOAD, *variants)}
 
 
 def file_sha256(path: Path) -> str:

@@ -21,11 +21,20 @@ from recsvc.fence import Replication, Verdict
 from recsvc.metrics import CONTENT_TYPE, Family, Histogram, Metrics, escaped, info
 from recsvc.release import Release
 from recsvc.reloading import Reloaded
+from recsvc.responses import Responses
 from recsvc.rollout import Outcome, Rollout
 from recsvc.watch import Watch
 from recsvc.writer import Writer
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+CACHE_TEXTS = {
+    "hits_total": "what was asked for and there",
+    "misses_total": "what was asked for and not there",
+    "evicted_total": "what had to go because it was full",
+    "dropped_total": "what went because it was out of date",
+    "entries": "how many it holds",
+    "bytes": "how large it is",
+}
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -50,6 +59,7 @@ class Exposition:
     connections: Connections
     reloaded: Sequence[Reloaded]
     labels: Callable[[], dict[str, str]]
+    responses: Responses | None = None
 
     async def get(self, request: Request) -> Answer:
         """GET /metrics."""
@@ -61,6 +71,7 @@ class Exposition:
         release = self.rollout.current
         yield from self._requests()
         yield from self._model(release)
+        yield from self._caches(release)
         yield from self._accelerator(release)
         yield from self._writes()
         yield from self._replication()
@@ -103,6 +114,13 @@ class Exposition:
         yield Family("last_rollout_refused", "gauge", "1 where the last rollout was refused.", refused)
         good = {file.name: float(file.good) for file in self.reloaded}
         yield Family("reload_success", "gauge", "1 where a file was last read again without error.", good, "file")
+
+    def _caches(self, release: Release) -> Iterator[Family]:
+        told = release.cache_metrics() | ({} if self.responses is None else self.responses.metrics())
+        for name, value in told.items():
+            kind = "counter" if name.endswith("_total") else "gauge"
+            kept = "user vectors" if name.startswith("user") else "answers"
+            yield Family(name, kind, f"Of the cache of {kept}: {CACHE_TEXTS[name.split('_', 2)[2]]}.", value)
 
     def _accelerator(self, release: Release) -> Iterator[Family]:
         now = release.accelerator

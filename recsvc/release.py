@@ -10,7 +10,9 @@ import numpy as np
 
 from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_feeds
 from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
+from recsvc.encoded import EncodedUsers
 from recsvc.inference import MAX_BATCH, Batcher, Stages
+from recsvc.precision import AUTO, Chosen, choose
 from recsvc.search import SearchIndex
 
 WARM_K = 20
@@ -28,6 +30,13 @@ class Release:
     accelerator: Accelerator
     batcher: Batcher
     search: SearchIndex
+    variant: Chosen
+    encoded: EncodedUsers | None = None
+    """Users' vectors by this model; None where each request is to be encoded."""
+
+    def cache_metrics(self) -> dict[str, float]:
+        """What Prometheus scrapes of the user vectors: since this release began to serve."""
+        return {} if self.encoded is None else self.encoded.metrics()
 
     @property
     def version(self) -> str:
@@ -44,6 +53,10 @@ class Opening:
     observe: Callable[[float], None]
     boundary: Boundary
     stages: Stages | None = None
+    variant: str = AUTO
+    user_cache_mb: float = 0.0
+    """0 keeps no user vectors."""
+    batch_window_us: int = 0
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
@@ -68,18 +81,43 @@ class Opening:
 
     def _open(self, bundle: Bundle, search: SearchIndex | None) -> Release:
         embeddings = np.load(bundle.embeddings_path)
+        chosen = choose(bundle, self.variant, self.accelerator, self.threads)
         accelerator = open_accelerator(
-            self.accelerator, bundle.model_path, self.threads, sample_feeds(1, 1, 1), self.boundary
+            self.accelerator,
+            chosen.path_of(bundle, chosen.device),
+            self.threads,
+            sample_feeds(1, 1, 1),
+            self.boundary,
+            fallback=chosen.path_of(bundle, chosen.fallback),
         )
+        k = min(WARM_K, len(embeddings) - 2)
         for batch in (1, MAX_BATCH):
-            feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, len(embeddings) - 2))
+            feeds = sample_feeds(batch, bundle.max_length, k)
             accelerator.warm_up(feeds)
-        scores = accelerator.run(feeds)[0]["scores"]
-        if not np.isfinite(scores).all():
+        outputs, _ = accelerator.run(feeds)
+        known = {**sample_feeds(1, 1, k), "history": np.zeros((0, 1), dtype=np.int64), "known": outputs["user"][:1]}
+        accelerator.warm_up(known)
+        if not np.isfinite(outputs["scores"]).all():
             raise ValueError("its scores are not numbers")
-        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe, stages=self.stages)
+        encoded = self._encoded(bundle, outputs["user"].shape[1], chosen)
+        # A CPU is as fast with a batch of one: waiting for company would only be waiting.
+        window_s = 0.0 if accelerator.name == "cpu" else self.batch_window_us / 1e6
+        batcher = Batcher(
+            accelerator,
+            max_queue=self.max_queue,
+            observe=self.observe,
+            stages=self.stages,
+            encoded=encoded,
+            window_s=window_s,
+        )
         index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
-        return Release(bundle, accelerator, batcher, index)
+        return Release(bundle, accelerator, batcher, index, chosen, encoded)
+
+    def _encoded(self, bundle: Bundle, dimensions: int, chosen: Chosen) -> EncodedUsers | None:
+        if not self.user_cache_mb:
+            return None
+        one_file = chosen.device is chosen.fallback
+        return EncodedUsers(dimensions, bundle.max_length, round(self.user_cache_mb * 1e6), one_file=one_file)
 
 
 def _catalogue(bundle: Bundle) -> object:
