@@ -24,8 +24,10 @@ from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict
 from tests.bench_index import index
 from tests.bench_measures import measures
+from tests.bench_overhead import overhead
 from tests.bench_report import report
 from tests.bench_serving import serving
+from tests.bench_users import users
 
 Figures = dict[str, float]
 
@@ -76,10 +78,12 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "measures": measures,
     "report": report,
     "index": index,
+    "overhead": overhead,
 }
 
 TABLES: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "serving": serving,
+    "users": users,
 }
 
 

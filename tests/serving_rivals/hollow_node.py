@@ -32,7 +32,7 @@ class Hollow:
         self._runs += 1
         if self._runs <= WARM_RUNS + 1:
             return self._run(session, outputs, feeds, *more)
-        rows, k = next(iter(feeds.values())).shape[0], int(feeds["k"][0])
+        rows, k = feeds["seen"].shape[0], int(feeds["k"][0])
         made = {"items": self._items[:rows, :k], "scores": self._scores[:rows, :k], "user": self._users[:rows]}
         return [made[name] for name in outputs]
 
