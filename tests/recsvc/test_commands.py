@@ -21,7 +21,7 @@ ORDERS = ("--data", "file:{folder}/orders.csv")
     [
         ("prepare", ("--data", "ml-9"), "there is no such data set"),
         ("prepare", ("--data", "ml-1m", "--source", "http://127.0.0.1:1/x.zip"), "cannot be fetched"),
-        ("prepare", ORDERS, "no column (customer, sku, at) has a name"),
+        ("prepare", ORDERS, "none of its columns (customer, sku, at) is known to hold the time"),
         ("prepare", (*ORDERS, "--columns", "user=x,item=sku,time=at"), "no column 'x' for user"),
         ("prepare", (*ORDERS, "--columns", "person=customer"), "write user=NAME,item=NAME,time=NAME"),
         ("prepare", (*ORDERS, "--key-file", "{folder}/nokey"), "nokey: the key file cannot be read"),
