@@ -117,6 +117,14 @@ class Rollout(msgspec.Struct):
     reason: str | None
 
 
+class Variant(msgspec.Struct):
+    """In which precision the node's device and its CPU fallback compute, and why for people."""
+
+    device: Literal["fp32", "fp16", "int8"]
+    fallback: Literal["fp32", "fp16", "int8"]
+    reason: str
+
+
 class Model(Who, kw_only=True):
     """The manifest of the model bundle that serves; it has more members than these."""
 
@@ -125,6 +133,7 @@ class Model(Who, kw_only=True):
     data_source: str
     synthetic: bool
     last_rollout: Rollout | None
+    variant: Variant
 
 
 class Live(Who, kw_only=True):
@@ -139,6 +148,7 @@ class State(Who, kw_only=True):
     instance: str
     accelerator: str
     accelerator_wanted: str
+    variant: Variant
     accelerator_state: str
     accelerator_reason: str | None
     accelerator_restarts: Count
