@@ -66,7 +66,10 @@ def call(command: str, arguments: Sequence[str], cache: Path, progress: Progress
         except BaseException:
             # A terminal signals the whole group; a signal to this process alone has to be passed on.
             process.send_signal(signal.SIGINT)
-            process.wait(CLEANING_UP_S)
+            try:
+                process.wait(CLEANING_UP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()  # what it had begun is swept by whoever makes the same next
             raise
     if process.returncode == _UNUSABLE:
         raise UsageError(reason or words[-1].rpartition("error: ")[2])

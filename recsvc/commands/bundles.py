@@ -70,7 +70,7 @@ def data_of(cache: Path, bundle: Bundle, progress: Progress) -> Dataset:
     dataset = data.read(acquired)
     if "resumed_from" in bundle.manifest:
         # A training that went on from an earlier bundle keeps that one's catalogue and appends to it.
-        dataset = late("warm").align(dataset, bundle.items)
+        dataset = late("resume").align(dataset, bundle.items)
     progress("read", 1, 1, f"{len(dataset.users):,} users, {len(dataset.items):,} items")
     return dataset
 

@@ -28,11 +28,10 @@ def run(command: Command, parser: argparse.ArgumentParser, arguments: Sequence[s
     parser.add_argument("--progress", choices=("lines", "bar"), default="lines", help="default: %(default)s")
     options = parser.parse_args(arguments)
     options.cache = options.cache.resolve()
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with _display(options.progress) as progress:
+    stop = _Stop()
+    with stop, _display(options.progress) as progress:
         try:
-            answer = command(options, progress)
+            answer = command(options, stop.heeding(progress))
         except (DataError, BundleError, OSError) as error:
             progress("error", 0, 1, str(error))
             return EXIT_UNUSABLE
@@ -44,11 +43,34 @@ def run(command: Command, parser: argparse.ArgumentParser, arguments: Sequence[s
     return 0
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # The second of two signals, from the terminal and from the parent, must not cut short the tidying up.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+class _Stop:
+    """A request to stop as KeyboardInterrupt: once, for what is tidied up then must not be interrupted."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        # Of two signals, from the terminal and from the parent, the second counts for nothing.
+        if not self._asked:
+            self._asked = True
+            raise KeyboardInterrupt
+
+    def heeding(self, progress: Progress) -> Progress:
+        """``progress`` that raises what was raised in a place where Python cannot let it through, as in a finaliser."""
+
+        def heeding(stage: str, done: int, total: int, message: str) -> None:
+            if self._asked:
+                raise KeyboardInterrupt
+            progress(stage, done, total, message)
+
+        return heeding
 
 
 def _display(style: str) -> contextlib.AbstractContextManager[Progress]:

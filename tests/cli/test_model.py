@@ -64,9 +64,7 @@ def test_cleaning_is_told_in_a_table_and_as_json(shop: Path, tmp_path: Path) -> 
     done = recdr(tmp_path, "prepare", *data_of(shop))
     assert "unreadable or incomplete, dropped (line 482)" in done.stdout
     assert "user ids as pseudonyms" in done.stdout
-    document = json.loads(recdr(tmp_path, "prepare", *data_of(shop), "--json").stdout)
-    assert document["cleaning"]["interactions"] == 480
-    assert document["cleaning"]["items_without_interactions"] == 1
+    assert "480  interactions kept" in done.stdout and "1  of them without an interaction" in done.stdout
 
 
 def test_a_model_of_ones_own_is_trained_shown_and_drilled(trained: tuple[Path, str], shop: Path) -> None:
@@ -86,10 +84,8 @@ def test_a_model_of_ones_own_is_trained_shown_and_drilled(trained: tuple[Path, s
 
 def test_it_is_evaluated_on_the_data_that_it_was_made_from(trained: tuple[Path, str], tmp_path: Path) -> None:
     cache, version = trained
-    report = json.loads(recdr(cache, "evaluate", version, "--k", "3,10", "--json").stdout)
-    assert report["bundle"]["version"] == version
-    assert set(report["models"][0]["masked"]) >= {"hr_at_3", "ndcg_at_10", "mrr"}
-    assert "popularity" in recdr(cache, "evaluate", version).stdout.lower()
+    told = recdr(cache, "evaluate", version, "--k", "3,10").stdout
+    assert version in told and "HR@3" in told and "popularity" in told.lower()
     alone = tmp_path / "bundle"
     shutil.copytree(cache / "bundles" / version, alone)
     assert "Get them again" in recdr(tmp_path, "evaluate", str(alone), code=2).stderr
@@ -112,23 +108,12 @@ def test_a_month_later_it_goes_on(trained: tuple[Path, str], shop: Path, tmp_pat
     ("arguments", "complaint"),
     [
         (("prepare", "--data", "file:/nowhere.csv"), "/nowhere.csv: cannot be read"),
-        (("prepare", "--data", "ml-9"), "no such data set"),
-        (("prepare", "--data", "ml-1m", "--source", "http://127.0.0.1:1/x.zip"), "cannot be fetched"),
-        (("prepare", "--data", "file:{shop}/orders.csv"), "none of its columns (customer, sku, at)"),
-        (("prepare", "--data", "file:{shop}/orders.csv", "--columns", "user=x,item=sku,time=at"), "no column 'x'"),
-        (("prepare", "--data", "file:{shop}/orders.csv", "--columns", "person=customer"), "write user=NAME"),
         (("train", "--preset", "best"), "invalid choice: 'best'"),
-        (("train", "--since", "2026-01-01"), "--resume BUNDLE"),
         (("train", "--resume", "--since", "2026-01-01"), "reference model has not been trained"),
-        (("show", "abc"), "there is no bundle of that version"),
-        (("evaluate", "--k", "ten"), "--k ten"),
-        (("export", "abc", "--output", "{shop}"), "there is no bundle of that version"),
     ],
 )
-def test_what_is_wrong_is_said_once_with_a_remedy(
-    arguments: tuple[str, ...], complaint: str, shop: Path, tmp_path: Path
-) -> None:
-    done = recdr(tmp_path, *(part.format(shop=shop) for part in arguments), code=2)
+def test_what_is_wrong_is_said_once(arguments: tuple[str, ...], complaint: str, tmp_path: Path) -> None:
+    done = recdr(tmp_path, *arguments, code=2)
     assert done.stderr.count(complaint) == 1, done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
 

@@ -19,14 +19,16 @@ BARE = Item("2", "2", None, ())
 
 def test_csv_with_usual_names(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(
-        'product_id,name,year,category,brand,price\n1,Desk  lamp,2019,"Home, Lighting",Lumo,"$1,299.50"\n2,,,,,\n1,again,,,,\n'
+        "product_id,name,year,category,brand,price\n"
+        '1,Desk  lamp,2019,"Home, Lighting",Lumo,"$1,299.50"\n2,,,,,\n1,again,,,,\n'
     )
     assert read_catalogue(tmp_path / "p.csv", {}) == [LAMP, BARE]
 
 
 def test_typed_headers_separate_words_by_spaces(tmp_path: Path) -> None:
     (tmp_path / "ml.item").write_text(
-        'item_id:token\tmovie_title:token_seq\trelease_year:float\tgenre:token_seq\n7\tBig "Hit" (1988)\t\tComedy Drama\n'
+        "item_id:token\tmovie_title:token_seq\trelease_year:float\tgenre:token_seq\n"
+        '7\tBig "Hit" (1988)\t\tComedy Drama\n'
     )
     assert read_catalogue(tmp_path / "ml.item", {}) == [Item("7", 'Big "Hit"', 1988, ("Comedy", "Drama"))]
 

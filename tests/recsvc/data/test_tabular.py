@@ -153,7 +153,7 @@ def test_what_is_damaged_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Parquet"):
         read(tmp_path / "log.parquet")
     (tmp_path / "log.csv").write_bytes("user,item,time\nJosé,1,2\n".encode("latin-1") * 3)
-    with pytest.raises(DataError, match="UTF-8|UTF8"):
+    with pytest.raises(DataError, match=r"UTF-?8"):
         read(tmp_path / "log.csv")
 
 

@@ -1,0 +1,79 @@
+"""What the commands refuse, and what they make of times, cut-offs and columns."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from recsvc.commands import asking
+from recsvc.commands.evaluate import cut_offs
+from recsvc.commands.train import moment
+from recsvc.data import DataError
+
+ORDERS = ("--data", "file:{folder}/orders.csv")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "complaint"),
+    [
+        ("prepare", ("--data", "ml-9"), "there is no such data set"),
+        ("prepare", ("--data", "ml-1m", "--source", "http://127.0.0.1:1/x.zip"), "cannot be fetched"),
+        ("prepare", ORDERS, "none of its columns (customer, sku, at) is known to hold the time"),
+        ("prepare", (*ORDERS, "--columns", "user=x,item=sku,time=at"), "no column 'x' for user"),
+        ("prepare", (*ORDERS, "--columns", "person=customer"), "write user=NAME,item=NAME,time=NAME"),
+        ("prepare", (*ORDERS, "--key-file", "{folder}/nokey"), "nokey: the key file cannot be read"),
+        ("train", ("--since", "2026-01-01"), "name that with --resume BUNDLE"),
+        ("train", ("--resume", "abc"), "abc: there is no bundle of that version"),
+        ("show", ("default",), "the reference model has not been trained yet"),
+        ("evaluate", ("--k", "ten"), "--k ten: write cut-offs"),
+        ("export", ("abc", "--output", "{folder}/new"), "abc: there is no bundle of that version"),
+    ],
+)
+def test_what_is_wrong_is_the_last_line_with_a_remedy(
+    command: str, arguments: tuple[str, ...], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "orders.csv").write_text("customer,sku,at\na,b,1\n")
+    main = importlib.import_module(f"recsvc.commands.{command}").main
+    given = [part.format(folder=tmp_path) for part in arguments]
+    assert main([*given, "--cache", str(tmp_path / "cache")]) == 2
+    said = capsys.readouterr()
+    last = json.loads(said.err.splitlines()[-1])
+    assert (last["stage"], said.out) == ("error", "")
+    assert complaint in last["message"]
+    assert not list((tmp_path / "cache").glob("datasets/*"))
+
+
+def test_an_output_that_is_in_use_is_left_alone(
+    small_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from recsvc.commands.export import main  # noqa: PLC0415
+
+    (tmp_path / "kept").write_text("mine")
+    assert main([str(small_bundle), "--output", str(tmp_path), "--cache", str(tmp_path / "cache")]) == 2
+    assert "there is something already" in capsys.readouterr().err
+    out = tmp_path / "new"
+    assert main([str(small_bundle), "--variant", "fp32", "--output", str(out), "--cache", str(tmp_path)]) == 0
+    assert {path.name for path in out.iterdir()} == {"model.onnx", "items.json", "item_embeddings.npy", "export.json"}
+    about = json.loads((out / "export.json").read_text())
+    assert about["variants"]["fp32"]["bytes"] == (out / "model.onnx").stat().st_size
+    assert set(about["inputs"]) == {"history", "seen", "k"}
+
+
+def test_times_are_iso_or_seconds() -> None:
+    assert moment("1700000000") == 1_700_000_000
+    assert moment("2023-11-14") == 1_699_920_000
+    assert moment("20231114") == 1_699_920_000
+    assert moment("2023-11-14T22:13:20Z") == 1_700_000_000
+    assert moment("2023-11-14T23:13:20+01:00") == 1_700_000_000
+    with pytest.raises(DataError, match="--since soon: write a time as"):
+        moment("soon")
+
+
+def test_cut_offs_and_columns() -> None:
+    assert cut_offs("10, 5,5") == [5, 10]
+    assert asking.columns("user=a b, item=c", "--columns", asking.ROLES) == {"user": "a b", "item": "c"}
+    with pytest.raises(DataError, match=r"--columns user: write"):
+        asking.columns("user", "--columns", asking.ROLES)
