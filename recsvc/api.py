@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from recsvc.aside import Aside
 from recsvc.canary import Asked
 from recsvc.explain import Explainer
 from recsvc.explanations import Recommended, Searched
+from recsvc.identifiers import Identifiers
 from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
 from recsvc.metrics import Metrics, Stage
 from recsvc.problems import Problem, not_now
@@ -83,6 +84,7 @@ class Api:
         self._explainer, self._searching = Explainer(), Aside("search")
         # The catalogue: the same in every release that is ever rolled out here.
         self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
+        self._identifiers = Identifiers(self._item_ids[1:])
         self._index_of = parts.rollout.current.bundle.index_of
         self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
         self._event_body = decoder(EventRequest)
@@ -115,14 +117,14 @@ class Api:
         """The headers that every answer carries; where nothing was computed they name what is in use now."""
         accelerator = answer.accelerator or self._computing_on()
         degraded = answer.degraded or self._release.accelerator.degraded
-        headers = self._headers(answer.model or self._release.version, accelerator, degraded)
-        return [*headers, (b"x-recsvc-cache", b"hit")] if answer.cached else headers
+        return self._headers(answer.model or self._release.version, accelerator, degraded, answer.cached)
 
-    def _write_headers(self, model: str, accelerator: str, degraded: bool) -> Headers:
+    def _write_headers(self, model: str, accelerator: str, degraded: bool, cached: bool) -> Headers:
         identity = self._parts.identity
         return [
             (b"x-recsvc-region", identity.region.encode()),
             (b"x-recsvc-node", identity.node.encode()),
+            *([(b"x-recsvc-cache", b"hit")] if cached else []),
             (b"x-recsvc-model", model.encode()),
             (b"x-recsvc-accelerator", accelerator.encode()),
             (b"x-recsvc-degraded", b"1" if degraded else b"0"),
@@ -253,7 +255,7 @@ class Api:
         reasons = self._why_degraded(history_unavailable=seen is None)
         started_s, identity = time.monotonic(), self._parts.identity
         document = Ranked(
-            items=list(map(self._item_ids.__getitem__, items.tolist())),
+            items=cast("list[str]", self._identifiers.json(items)),  # written already; msgspec takes it as it is
             scores=(np.rint(scores.astype(np.float64) * DECIMALS) / DECIMALS).tolist(),
             region=identity.region,
             node=identity.node,

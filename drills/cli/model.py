@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from drills import model
-from drills.cli import quality
+from drills.cli import quality, search_quality
 from drills.cli.arguments import AsJson, complete_bundle
 from drills.cli.bars import bars
 from drills.cli.model_tables import print_bundle, print_bundles, print_cleaning, print_export
@@ -177,20 +177,22 @@ def train(
 def evaluate(
     bundle: Bundle = None,
     k: Annotated[str, typer.Option(metavar="K,K", help="Cut-offs, such as 5,10,20.")] = "1,5,10,20",
+    search: Annotated[bool, typer.Option(help="Measure search too, on queries made from held-out items.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Measure how good a model is on what its training never saw, beside simple baselines.
 
-    Leave-one-out over the full catalogue, seen items masked. Without a name: the reference model.
+    Leave-one-out over the full catalogue, seen items masked; search on queries made from the same held-out items.
+    Without a name: the reference model.
 
     [bold]recdr model evaluate[/bold]
 
     [bold]recdr model evaluate 3f2a --k 5,10,50 --json > report.json[/bold]
     """
-    found = _call("evaluate", [bundle or model.DEFAULT, "--k", k], as_json)
+    found = _call("evaluate", [bundle or model.DEFAULT, "--k", k, *([] if search else ["--no-search"])], as_json)
     if not _print_json(found, as_json):
-        for table in quality.tables(found):
-            OUT.print(table)
+        for renderable in [*quality.tables(found), *search_quality.tables(found["search"])]:
+            OUT.print(renderable)
 
 
 @app.command()

@@ -22,17 +22,25 @@ def cut_offs(text: str) -> list[int]:
 
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """`evaluation.full_report` of a bundle; raises `DataError` or `BundleError`."""
+    """`evaluation.full_report` of a bundle, with `search_task.report` as ``search``, None where it was not asked for.
+
+    Raises `DataError` or `BundleError`.
+    """
     ks = cut_offs(options.k)
     bundle = chosen(options.cache, options.bundle)
     dataset = data_of(options.cache, bundle, progress)
     passive_threads()
-    from recsvc import evaluation  # noqa: PLC0415 - onnxruntime takes a while to import
+    from recsvc import evaluation, search_task  # noqa: PLC0415 - onnxruntime takes a while to import
 
     try:
-        return evaluation.full_report(bundle, dataset, ks=ks, progress=progress)
+        report = evaluation.full_report(bundle, dataset, ks=ks, progress=progress)
     except evaluation.EvaluationError as error:
         raise DataError(str(error)) from error
+    search = None
+    if options.search:
+        search = search_task.report(bundle, say=lambda line: progress("search", 0, 1, line))
+        progress("search", 1, 1, f"{search['kinds']['all']['cases']} queries")
+    return {**report, "search": search}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m recsvc.commands.evaluate", description="Evaluate a bundle.")
     parser.add_argument("bundle", nargs="?", default=DEFAULT, help="a folder, a version, or default")
     parser.add_argument("--k", default="1,5,10,20", help="cut-offs (default: %(default)s)")
+    parser.add_argument("--no-search", dest="search", action="store_false", help="leave the query task out")
     return run(evaluate, parser, arguments)
 
 

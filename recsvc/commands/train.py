@@ -110,9 +110,11 @@ def earlier_of(options: argparse.Namespace) -> Earlier | None:
         return None
     base = chosen(options.cache, options.resume)
     newest = (base.manifest.get("cleaning") or {}).get("last_s")
-    if options.since is None and newest is None:
+    if options.since is not None:
+        return Earlier(base, moment(options.since))
+    if newest is None:
         raise DataError(f"--resume {base.version}: it does not say how new its data are. Add --since TIME.")
-    return Earlier(base, int(newest) + 1 if options.since is None else moment(options.since))
+    return Earlier(base, int(newest) + 1)
 
 
 def moment(text: str) -> int:
