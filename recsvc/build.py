@@ -100,7 +100,9 @@ def _write_release(folder: Path, release: train.Release, made: Making) -> dict[s
     metrics = evaluation.measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
     tables.write(folder, made.dataset, made.split)
+    variants = export.write_variants(folder, histories, made.split.before_test, made.split.test)
     manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
+    manifest["variants"] = variants
     if made.resumed_from is not None:
         manifest["resumed_from"] = made.resumed_from
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)

@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from recsvc.exchange import Exchange
 from recsvc.problems import CONTENT_TYPE, Problem, not_now
 
 SWEEP_S = 0.5
@@ -101,7 +104,23 @@ class Connection(HttpToolsProtocol):
             self._give_up(TOO_LARGE)
         if self._bytes > MAX_HEADER_BYTES and sum(len(n) + len(v) + 4 for n, v in self.headers) > MAX_HEADER_BYTES:
             self._give_up(TOO_LARGE)
-        HttpToolsProtocol.on_headers_complete(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        """uvicorn's `on_headers_complete`, without WebSockets and a root path, and with our own exchange."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version = self.parser.get_http_version()
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"], self.scope["query_string"] = url.path, url.query or b""
+        before, keep_alive = self.cycle, version != "1.0" and self.parser.should_keep_alive()
+        self.cycle = Exchange(self, keep_alive=keep_alive)
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # pipelined: its turn comes when those before it are answered
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, or was given up while it was parsed."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsvc.bundle import FORMAT_VERSION
 
-RECIPE_VERSION = 4
+RECIPE_VERSION = 5
 """Raise when the code makes another bundle of the same settings: cached ones are then no longer found."""
 
 Progress = Callable[[str, int, int, str], None]
@@ -34,7 +34,9 @@ class Shape:
 class Plan:
     """How long and how fast to learn. The time is a bound; on a quiet machine the epochs run out first."""
 
-    epochs: int = 10
+    epochs: int = 14
+    epoch_steps: int = 50
+    """An epoch goes through small data several times, until it has taken so many steps."""
     refit_epochs: int = 2
     budget_s: float = 120.0
     """For all training; the step in flight when it ends is finished (0.1 s)."""

@@ -29,7 +29,16 @@ class Material:
     rng: np.random.Generator
 
     def batches(self, learner: Learner) -> list[tuple[Tensor, Tensor]]:
-        """One epoch's batches of histories and targets."""
+        """One epoch's batches of histories and targets: as many passes as make ``plan.epoch_steps`` of them.
+
+        A shop of 30,000 events has 20 batches; epochs of one pass would end before anything is learnt.
+        """
+        plan, made = learner.plan, self._pass(learner)
+        while made and len(made) < plan.epoch_steps:
+            made += self._pass(learner)
+        return made
+
+    def _pass(self, learner: Learner) -> list[tuple[Tensor, Tensor]]:
         return list(windows(self.sequences(), learner.encoder.max_length, learner.plan.batch, self.rng))
 
 

@@ -27,8 +27,11 @@ from drills.verdict import Verdict
 from tests import bench_accelerator
 from tests.bench_index import index
 from tests.bench_measures import measures
+from tests.bench_overhead import overhead
 from tests.bench_report import report
 from tests.bench_serving import serving
+from tests.bench_topk import topk
+from tests.bench_users import users
 
 Figures = dict[str, float]
 
@@ -79,10 +82,13 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "measures": measures,
     "report": report,
     "index": index,
+    "topk": topk,
+    "overhead": overhead,
 }
 
 TABLES: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "serving": serving,
+    "users": users,
 }
 
 

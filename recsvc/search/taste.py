@@ -35,7 +35,7 @@ class Taste:
             scores = np.einsum("id,d->i", self.embeddings, user)[items]
         else:
             scores = self._chosen(user, items)
-        return (scores.astype(np.float64) - mean) / deviation
+        return np.asarray((scores.astype(np.float64) - mean) / deviation)
 
     def _chosen(self, user: NDArray[np.float32], items: NDArray[np.int64]) -> NDArray[np.float32]:
         scores = np.empty(len(items), dtype=np.float32)
