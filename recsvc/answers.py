@@ -66,6 +66,14 @@ class Rollout(msgspec.Struct):
     reason: str | None
 
 
+class Variant(msgspec.Struct):
+    """In how many bits the model's numbers are, on the device and on the CPU that stands in for it, and why."""
+
+    device: Literal["fp32", "fp16", "int8"]
+    fallback: Literal["fp32", "fp16", "int8"]
+    reason: str
+
+
 class Model(Who, kw_only=True):
     """The manifest of the model bundle that serves; it has more members than these."""
 
@@ -74,6 +82,7 @@ class Model(Who, kw_only=True):
     data_source: str
     synthetic: bool
     last_rollout: Rollout | None
+    variant: Variant
 
 
 class Live(Who, kw_only=True):
@@ -90,6 +99,7 @@ class State(Who, kw_only=True):
     accelerator_wanted: str
     accelerator_state: str
     accelerator_reason: str | None
+    variant: Variant
     last_rollout: Rollout | None
     degraded: bool
     degraded_reason: str | None

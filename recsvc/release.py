@@ -52,11 +52,11 @@ class Opening:
     max_queue: int
     observe: Callable[[float], None]
     boundary: Boundary
-    stages: Stages | None = None
     variant: str = AUTO
     user_cache_mb: float = 0.0
     """0 keeps no user vectors."""
     batch_window_us: int = 0
+    stages: Stages | None = None
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.

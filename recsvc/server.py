@@ -237,10 +237,10 @@ def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
         settings.max_queue,
         metrics.batch_sizes.observe,
         boundary,
-        stages,
         settings.variant,
         settings.user_cache_mb,
         settings.batch_window_us,
+        stages,
     )
     try:
         return Rollout(opening(settings.bundle), opening)
