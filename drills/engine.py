@@ -45,12 +45,14 @@ class Options:
     port: int = 0
     baseline: str | None = None
     require_baseline: bool = False
+    model: str | None = None
+    """A bundle's directory or version; None: the reference model."""
     command: tuple[str, ...] = field(default=())
 
     @property
     def wanted(self) -> Wanted:
         """What they say about the target."""
-        return Wanted(self.accelerator, self.ephemeral, self.port)
+        return Wanted(self.accelerator, self.ephemeral, self.port, self.model)
 
 
 def run(drill: Drill, options: Options, observer: Observer, system: System | None = None) -> RunDir:

@@ -1,37 +1,76 @@
-"""The model that a drill's nodes serve: prepared once by recsvc, then taken from the cache."""
+"""The models that a drill's nodes serve: commands of recsvc, run as processes of their own."""
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from drills.errors import TargetError
+from drills.errors import RecdrError, TargetError, UsageError
+from recsvc.bundle import BundleError, find
 
 # what is being done, how much is done, out of how much (None: unknown)
 Progress = Callable[[str, float | None, float | None], None]
 
+DEFAULT = "default"
+"""The reference model: the one that a drill deploys where nobody names another."""
+_UNUSABLE = 2
+CLEANING_UP_S = 30.0
 
-def prepare(cache: Path, progress: Progress) -> Path:
-    """The bundle directory of the reference model; trains and exports it first where the cache has none.
 
-    Runs in a process of its own, so that torch's memory is gone when the drill begins. Raises TargetError with the
-    last words of a preparation that failed.
+def prepare(cache: Path, progress: Progress, which: str | None = None) -> Path:
+    """The bundle directory of a model: the reference one, trained first where the cache has none, or the one named.
+
+    ``which`` is a bundle's directory or the beginning of its version in the cache. Training runs in a process of its
+    own, so that torch's memory is gone when the drill begins. Raises UsageError where there is no such model, else
+    TargetError with the last words of a preparation that failed.
     """
-    command = [sys.executable, "-P", "-m", "recsvc.prepare", "--cache", str(cache), "--progress", "lines"]
+    if which not in (None, DEFAULT):
+        try:
+            return find(cache / "bundles", which).path.resolve()
+        except BundleError as error:
+            raise UsageError(f"--model {error}") from error
+    try:
+        return Path(call("train", [], cache, progress)["bundle"])
+    except RecdrError as error:
+        raise TargetError(f"the model could not be prepared: {error}") from error
+
+
+def call(command: str, arguments: Sequence[str], cache: Path, progress: Progress) -> dict[str, Any]:
+    """Run a command of recsvc and return its answer.
+
+    Raises UsageError with the reason where the data or the cache cannot be used, and TargetError with its last words
+    where it broke. Interrupted, it leaves nothing half done.
+    """
+    argv = [sys.executable, "-P", "-m", f"recsvc.commands.{command}", "--cache", str(cache), *arguments]
     words: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    reason = ""
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stdout is not None
-        for line in process.stderr:
-            try:
-                step = json.loads(line)
-                progress(f"{step['stage']}: {step['message']}", step.get("done"), step.get("total"))
-            except (ValueError, KeyError, TypeError):
-                words.append(line.strip())
-        answer = process.stdout.read()
+        try:
+            for line in process.stderr:
+                try:
+                    step = json.loads(line)
+                    if step["stage"] == "error":  # it is raised below, and so said once
+                        reason = step["message"]
+                        continue
+                    progress(f"{step['stage']}: {step['message']}", step.get("done"), step.get("total"))
+                except (ValueError, KeyError, TypeError):
+                    words.append(line.strip())
+            answer = process.stdout.read()
+        except BaseException:
+            # A terminal signals the whole group; a signal to this process alone has to be passed on.
+            process.send_signal(signal.SIGINT)
+            process.wait(CLEANING_UP_S)
+            raise
+    if process.returncode == _UNUSABLE:
+        raise UsageError(reason or words[-1].rpartition("error: ")[2])
     if process.returncode != 0:
-        raise TargetError(f"the model could not be prepared: {' '.join(words[-4:])}")
-    return Path(json.loads(answer.splitlines()[-1])["bundle"])
+        raise TargetError(" ".join(words[-4:]) or reason or f"it ended with {process.returncode}")
+    found: dict[str, Any] = json.loads(answer.splitlines()[-1])
+    return found

@@ -62,7 +62,7 @@ def open_system(
 def _local(
     drill: Drill, lab_dir: Path, wanted: Wanted, progress: Progress, admit: Callable[[str], None]
 ) -> Iterator[System]:
-    bundle = Bundle.load(model.prepare(cache(), progress))
+    bundle = Bundle.load(model.prepare(cache(), progress, wanted.model))
     admit(bundle.version)
     with open_lab(
         drill,
@@ -81,6 +81,7 @@ def on_lab(lab: LocalTarget, bundle: Bundle, drill: Drill, earlier: tuple[str, .
     audience = Audience.of(bundle, drill.probes.evaluation_users, EVALUATION_SEED)
     about = {
         "version": bundle.version,
+        "data": bundle.data,
         "data_source": bundle.data_source,
         "synthetic": bundle.synthetic,
         "metrics": bundle.manifest.get("metrics"),

@@ -17,6 +17,7 @@ from recsvc.rollout import Rollout
 
 ENCODE = msgspec.json.Encoder().encode
 ACCEPTED = 202
+LAYERS = ("simulated", "context", "process")
 
 
 class Admin:
@@ -50,8 +51,8 @@ class Admin:
     async def fail_accelerator(self, request: Request) -> Answer:
         """Break the accelerator on purpose."""
         asked, release = decode(request.body, self._fail_body), self._rollout.current
-        if asked.layer not in ("simulated", "context"):
-            raise Problem(422, "invalid", "layer is 'simulated' or 'context'.")
+        if asked.layer not in LAYERS:
+            raise Problem(422, "invalid", f"layer is one of {', '.join(LAYERS)}.")
         try:
             await release.batcher.in_run_thread(release.accelerator.fail, asked.layer)
         except (NotFailable, TrapError) as error:
@@ -68,7 +69,7 @@ class Admin:
         return Answer(ENCODE(self._state()))
 
     async def restore_accelerator(self, request: Request) -> Answer:
-        """Take a simulated failure back; a trial run within a second notices."""
+        """Take a failure back, and let the accelerator be tried at once."""
         del request
         release = self._rollout.current
         await release.batcher.in_run_thread(release.accelerator.restore)

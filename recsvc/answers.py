@@ -1,6 +1,7 @@
 """What clients get, as types: the OpenAPI document is made of them, and tests hold every answer against them.
 
-The handlers write these as plain dicts: on the hot path a struct would be built only to be taken apart again.
+`Ranked` is built by its handler, because a struct is encoded in half a dictionary's time; the others are written as
+plain dicts, which is shorter.
 """
 
 from __future__ import annotations
@@ -20,10 +21,57 @@ class Who(msgspec.Struct, kw_only=True):
     model_version: str
 
 
+class Contribution(msgspec.Struct):
+    """What one of the user's past items gave to a score."""
+
+    item: str
+    title: str
+    contribution: float
+
+
+class QueryWord(msgspec.Struct):
+    """What one word of the query gave to a score; ``understood`` as the catalogue's, none where nothing is near it."""
+
+    word: str
+    understood: list[Literal["exact", "form", "prefix", "typo"]]
+    contribution: float
+
+
+class Explanation(msgspec.Struct):
+    """One item's score, divided twice; each division sums to it.
+
+    Into what everybody gets (``base``), the user's past items, newest first, and all ``earlier`` ones together, and for
+    a search ``text``, which is what the ``words`` gave and ``whole_title``; and into ``parts`` of the model.
+    ``standard_error``: of the contributions, from sampling; 0 where they are exact.
+    """
+
+    item: str
+    title: str
+    score: float
+    base: float
+    history: list[Contribution]
+    earlier: float
+    standard_error: float
+    parts: dict[Literal["collaborative", "content", "text"], float]
+    text: float | msgspec.UnsetType = msgspec.UNSET
+    words: list[QueryWord] | msgspec.UnsetType = msgspec.UNSET
+    whole_title: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class ExplainedBy(msgspec.Struct):
+    """How the explanations were found: of how many past items, by how many runs of the model."""
+
+    method: Literal["exact", "sampled"]
+    newest_items: Count
+    earlier_items: Count
+    model_runs: Count
+
+
 class Ranked(Who, kw_only=True):
     """Items, best first, with the scores that put them into this order.
 
     ``cold``: nothing is known of the user. ``degraded_reason``: comma-separated, null where nothing is degraded.
+    ``matches``: how many items match a query. ``explanations``, where they were asked for, one an item.
     """
 
     items: list[str]
@@ -32,6 +80,9 @@ class Ranked(Who, kw_only=True):
     degraded: bool
     degraded_reason: str | None
     cold: bool
+    matches: int | msgspec.UnsetType = msgspec.UNSET
+    explanations: list[Explanation] | msgspec.UnsetType = msgspec.UNSET
+    explained_by: ExplainedBy | msgspec.UnsetType = msgspec.UNSET
 
 
 class Stored(Who, kw_only=True):
@@ -67,7 +118,7 @@ class Rollout(msgspec.Struct):
 
 
 class Variant(msgspec.Struct):
-    """In how many bits the model's numbers are, on the device and on the CPU that stands in for it, and why."""
+    """In which precision the node's device and its CPU fallback compute, and why for people."""
 
     device: Literal["fp32", "fp16", "int8"]
     fallback: Literal["fp32", "fp16", "int8"]
@@ -97,9 +148,11 @@ class State(Who, kw_only=True):
     instance: str
     accelerator: str
     accelerator_wanted: str
+    variant: Variant
     accelerator_state: str
     accelerator_reason: str | None
-    variant: Variant
+    accelerator_restarts: Count
+    xids: dict[str, int]
     last_rollout: Rollout | None
     degraded: bool
     degraded_reason: str | None

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 
+from recsvc.answers import Ranked
 from recsvc.asgi import Answer, Headers, Request, Routes
+from recsvc.aside import Aside
 from recsvc.canary import Asked
+from recsvc.explain import Explainer
+from recsvc.explanations import Recommended, Searched
 from recsvc.identifiers import Identifiers
 from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
 from recsvc.metrics import Metrics, Stage
@@ -21,6 +27,7 @@ from recsvc.problems import Problem, not_now
 from recsvc.pseudonym import Pseudonymiser
 from recsvc.release import Release
 from recsvc.requests import (
+    MAX_EXPLAINED,
     EventRequest,
     RecommendRequest,
     SearchRequest,
@@ -31,6 +38,7 @@ from recsvc.requests import (
 from recsvc.resp import Link, ReplyError, StoreUnavailable
 from recsvc.responses import Responses, key_of
 from recsvc.rollout import Rollout
+from recsvc.search import Found
 from recsvc.state import Event, read_history, read_log
 from recsvc.timers import TIMERS
 from recsvc.watch import Watch
@@ -67,26 +75,13 @@ class Parts:
     """Answers that are kept for identical requests; None where each is computed."""
 
 
-class Ranked(msgspec.Struct):
-    """The answer to /v1/recommend and /v1/search; a struct, because it is encoded in half a dictionary's time."""
-
-    items: msgspec.Raw
-    scores: list[float]
-    region: str
-    node: str
-    model_version: str
-    accelerator: str
-    degraded: bool
-    degraded_reason: str | None
-    cold: bool
-
-
 class Api:
     """Handlers over a node's parts."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._instance = secrets.token_hex(8)
+        self._explainer, self._searching = Explainer(), Aside("search")
         # The catalogue: the same in every release that is ever rolled out here.
         self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
         self._identifiers = Identifiers(self._item_ids[1:])
@@ -145,10 +140,13 @@ class Api:
         if kept:
             return kept
         ranking = await self._rank(release, user, seen, asked.k)
-        started_s = time.monotonic()
-        answer = self._ranked(release, ranking.items, ranking.scores, ranking, seen)
-        self._took(Stage.ENCODE, started_s)
-        return self._keep(key, answer)
+        more: dict[str, Any] = {}
+        if asked.explain:
+            explained = Recommended(
+                release, ranking.user, ranking.items[:MAX_EXPLAINED], ranking.scores[:MAX_EXPLAINED]
+            )
+            more = await self._explain(explained, seen)
+        return self._keep(key, self._ranked(release, ranking.items, ranking.scores, ranking, seen, more=more))
 
     async def search(self, request: Request) -> Answer:
         """The best matches of a query, bent towards the user's taste; seen items are found too."""
@@ -160,27 +158,11 @@ class Api:
         if kept:
             return kept
         ranking = await self._rank(release, user, seen, 1)
-        items, scores = release.search.rank(asked.query, ranking.user, asked.k)
-        started_s = time.monotonic()
-        answer = self._ranked(release, items, scores, ranking, seen)
-        self._took(Stage.ENCODE, started_s)
-        return self._keep(key, answer)
-
-    async def ask_canary(self, user: str, k: int) -> Asked | None:
-        """What a request for the user would be answered; None where the store or the model cannot say in time."""
-        pseudonym = self._parts.pseudonym(user)
-        seen, release = await self._history(pseudonym), self._release
-        if seen is None:
-            return None
-        try:
-            ranking = await self._rank(release, pseudonym, seen, k)
-        except Problem:
-            return None
-        items = [self._item_ids[index] for index in ranking.items.tolist()]
-        return Asked(items, frozenset(self._item_ids[index] for index in seen))
-
-    def _took(self, stage: Stage, started_s: float) -> None:
-        self._parts.metrics.stages[stage].observe(time.monotonic() - started_s)
+        found = await self._find(release, asked, ranking)
+        more: dict[str, Any] = {"matches": found.matches}
+        if asked.explain:
+            more |= await self._explain(Searched(release, ranking.user, asked.query, found.first(MAX_EXPLAINED)), seen)
+        return self._keep(key, self._ranked(release, found.items, found.scores, ranking, seen, more=more))
 
     def _kept(
         self,
@@ -201,6 +183,37 @@ class Api:
         responses = self._parts.responses
         return answer if responses is None else responses.keep(key, answer)
 
+    async def _find(self, release: Release, asked: SearchRequest, ranking: Ranking) -> Found:
+        arguments = asked.query, ranking.user, asked.k
+        if not release.search.large:
+            return release.search.rank(*arguments)
+        with self._refused() as deadline_s:
+            return await self._searching.run(deadline_s, release.search.rank, *arguments)
+
+    async def _explain(self, answer: Recommended | Searched, seen: list[int] | None) -> dict[str, Any]:
+        """The explanations of an answer's items, and how they were found."""
+        release = answer.release
+        history = (seen or [])[-release.bundle.max_length :]
+        with self._refused() as deadline_s:
+            shares = await self._explainer.explain(release.batcher, history, answer.worth, deadline_s)
+        return await asyncio.to_thread(answer.document, shares)
+
+    async def ask_canary(self, user: str, k: int) -> Asked | None:
+        """What a request for the user would be answered; None where the store or the model cannot say in time."""
+        user = self._parts.pseudonym(user)
+        seen, release = await self._history(user), self._release
+        if seen is None:
+            return None
+        try:
+            ranking = await self._rank(release, user, seen, k)
+        except Problem:
+            return None
+        items = [self._item_ids[index] for index in ranking.items.tolist()]
+        return Asked(items, frozenset(self._item_ids[index] for index in seen))
+
+    def _took(self, stage: Stage, started_s: float) -> None:
+        self._parts.metrics.stages[stage].observe(time.monotonic() - started_s)
+
     async def _history(self, user: str) -> list[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
         started_s = time.monotonic()
@@ -212,15 +225,22 @@ class Api:
         return [index for index in history if 0 < index < known]
 
     async def _rank(self, release: Release, user: str, seen: list[int] | None, k: int) -> Ranking:
-        parts, history = self._parts, seen or []
+        history = seen or []
         unseen = len(self._item_ids) - 1 - len(set(history))
         job = Job(history[-release.bundle.max_length :], history, min(k, unseen), user)
+        with self._refused() as deadline_s:
+            return await release.batcher.rank(job, deadline_s)
+
+    @contextlib.contextmanager
+    def _refused(self) -> Iterator[float]:
+        """Give the time by which work must be done, and say what happened where it is not."""
+        allowed_s = self._parts.deadline_s
         try:
-            return await release.batcher.rank(job, time.monotonic() + parts.deadline_s)
+            yield time.monotonic() + allowed_s
         except Overloaded:
             raise not_now("overloaded", "The queue for the model is full or too slow.") from None
         except DeadlinePassed:
-            raise not_now("deadline", f"No answer within {parts.deadline_s:g} s.") from None
+            raise not_now("deadline", f"No answer within {allowed_s:g} s.") from None
 
     def _ranked(
         self,
@@ -229,11 +249,13 @@ class Api:
         scores: np.typing.NDArray[Any],
         ranking: Ranking,
         seen: list[int] | None,
+        *,
+        more: Mapping[str, Any],
     ) -> Answer:
         reasons = self._why_degraded(history_unavailable=seen is None)
-        identity = self._parts.identity
+        started_s, identity = time.monotonic(), self._parts.identity
         document = Ranked(
-            items=self._identifiers.json(items),
+            items=cast("list[str]", self._identifiers.json(items)),  # written already; msgspec takes it as it is
             scores=(np.rint(scores.astype(np.float64) * DECIMALS) / DECIMALS).tolist(),
             region=identity.region,
             node=identity.node,
@@ -242,8 +264,13 @@ class Api:
             degraded=bool(reasons),
             degraded_reason=",".join(reasons) or None,
             cold=not seen,
+            **more,
         )
-        return Answer(ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator, model=release.version)
+        answer = Answer(
+            ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator, model=release.version
+        )
+        self._took(Stage.ENCODE, started_s)
+        return answer
 
     def _why_degraded(self, *, history_unavailable: bool = False) -> Sequence[str]:
         reasons = [ACCELERATOR_LOST] if self._release.accelerator.degraded else []
@@ -291,8 +318,8 @@ class Api:
         """The manifest of the bundle that serves, with what became of the last rollout."""
         del request
         release, rollout = self._release, self._parts.rollout
-        document = {"last_rollout": rollout.document(), "variant": release.variant.document(), **self._who(release)}
-        return Answer(ENCODE({**release.bundle.manifest, **document}))
+        now = {"last_rollout": rollout.document(), "variant": release.variant.document()}
+        return Answer(ENCODE({**release.bundle.manifest, **now, **self._who(release)}))
 
     async def livez(self, request: Request) -> Answer:
         """The process answers."""
@@ -327,6 +354,8 @@ class Api:
             "variant": self._release.variant.document(),
             "accelerator_state": accelerator.state.value,
             "accelerator_reason": accelerator.reason,
+            "accelerator_restarts": accelerator.restarts,
+            "xids": {str(xid): count for xid, count in accelerator.xids.items()},
             "degraded": bool(reasons),
             "degraded_reason": ",".join(reasons) or None,
             "store_ready": parts.watch.store_ready(),

@@ -4,34 +4,75 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 
-from recsvc import bundle, evaluate, export, train
+from recsvc import bundle, checkpoint, evaluation, export, tables, train
+from recsvc import resume as warm
 from recsvc.data import Acquired, Dataset, Split, hold_out, read
-from recsvc.model import SasRec
 from recsvc.recipe import RECIPE_VERSION, Progress, Settings
+from recsvc.windows import pad
 
 
-def write(folder: Path, acquired: Acquired, settings: Settings, progress: Progress) -> None:
+def write(
+    folder: Path, acquired: Acquired, settings: Settings, progress: Progress, device: train.Device = "auto"
+) -> None:
     """Fill an empty folder with a complete bundle and the release before it; each one's manifest comes last."""
     dataset = read(acquired)
     split = hold_out(dataset.sequences)
-    fitted = train.fit(split, len(dataset.items), settings, progress=progress)
-    if fitted.out_of_time:
-        progress("train", fitted.epochs, settings.plan.epochs, "the machine is busy: training was cut short")
-    made = Making(acquired, dataset, split, settings, fitted)
+    fitted = train.fit(dataset, split, settings, progress=progress, device=device)
+    _finish(folder, Making(acquired, dataset, split, settings, fitted), progress)
+
+
+def resume(
+    folder: Path,
+    base: bundle.Bundle,
+    acquired: Acquired,
+    since_s: int,
+    progress: Progress,
+    *,
+    device: train.Device = "auto",
+) -> None:
+    """Fill an empty folder with a bundle that goes on from ``base``, trained on what came after ``since_s``.
+
+    ``since_s`` is in seconds since 1970. The base's catalogue keeps its indices, new items come behind it. The
+    manifest's ``resumed_from`` holds the base's version and its figures on the same held-out items; the release
+    before (``previous``) is the base over the grown catalogue. Raises `bundle.BundleError` where the base has no
+    checkpoint, or one of another version.
+    """
+    dataset = warm.align(read(acquired), base.items)
+    split = hold_out(dataset.sequences)
+    resumed = warm.fit(dataset, split, base, since_s, progress=progress, device=device)
+    settings, fitted = warm.settings_of(base), resumed.fitted
+    if fitted.best_epoch == 0:
+        progress("train", fitted.epochs, settings.plan.resume_epochs, "nothing validated better: the base stays")
+    origin = {
+        "version": base.version,
+        "since_s": since_s,
+        "new_events": resumed.new_events,
+        "validation_users": resumed.validation_users,
+        "validation_ndcg_at_10": round(resumed.base_validation_ndcg_at_10, 5),
+    }
+    _finish(folder, Making(acquired, dataset, split, settings, fitted, origin), progress)
+
+
+def _finish(folder: Path, made: Making, progress: Progress) -> None:
+    if made.fitted.out_of_time:
+        progress("train", made.fitted.epochs, made.settings.plan.epochs, "the machine is busy: training was cut short")
     progress("export", 0, 2, "exporting to ONNX")
     (folder / bundle.PREVIOUS).mkdir()
-    _write_release(folder / bundle.PREVIOUS, fitted.previous, made)
+    before = _write_release(folder / bundle.PREVIOUS, made.fitted.previous, made)
+    if made.resumed_from is not None:
+        made = replace(made, resumed_from={**made.resumed_from, "metrics": before})
     progress("export", 1, 2, "the release before, without the newest interactions")
-    metrics = _write_release(folder, fitted.model, made)
+    checkpoint.save(folder / bundle.CHECKPOINT, made.fitted.learner)
+    metrics = _write_release(folder, made.fitted.release, made)
     progress("export", 2, 2, "the ONNX graph ranks as the model does")
     progress("evaluate", 1, 1, f"test HR@10 {metrics['hr_at_10']:.4f}, NDCG@10 {metrics['ndcg_at_10']:.4f}")
 
@@ -45,58 +86,38 @@ class Making:
     split: Split
     settings: Settings
     fitted: train.Fitted
+    resumed_from: Mapping[str, Any] | None = None
 
 
-def _write_release(folder: Path, model: SasRec, made: Making) -> dict[str, float]:
+def _write_release(folder: Path, release: train.Release, made: Making) -> dict[str, float]:
     """Write one bundle into a folder that holds none; returns its figures."""
+    model, table = release.model, release.table
     export.export(model, folder / bundle.MODEL)
-    histories = train.pad(made.split.before_test, made.settings.shape.max_length)
+    histories = pad(made.split.before_test, made.settings.shape.max_length)
     export.check(model, folder / bundle.MODEL, histories[:64])
-    table: NDArray[np.float32] = model.item_embedding.weight.detach().numpy()
     np.save(folder / bundle.EMBEDDINGS, table)
-    metrics = measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
+    np.save(folder / bundle.CONTENT, release.content)
+    metrics = evaluation.measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
-    _write_tables(folder, made.dataset, made.split)
+    tables.write(folder, made.dataset, made.split)
     variants = export.write_variants(folder, histories, made.split.before_test, made.split.test)
     manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
-    manifest |= {"variants": variants}
+    manifest["variants"] = variants
+    if made.resumed_from is not None:
+        manifest["resumed_from"] = made.resumed_from
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)
     return metrics
 
 
-def measure(users: NDArray[np.float32], table: NDArray[np.float32], split: Split) -> dict[str, float]:
-    """Test figures of user vectors [users, d] and an item table [items + 1, d], with popularity's beside."""
-    own = evaluate.ranks(users @ table.T, split.before_test, split.test)
-    # Popularity may count what the model was trained on: everything but the test items.
-    counts = evaluate.popularity([*split.before_test, *split.not_evaluated], len(table) - 1)
-    popular = evaluate.ranks(np.tile(counts, (len(users), 1)), split.before_test, split.test)
-    figures = evaluate.report(own) | evaluate.report(popular, "popularity_")
-    return figures | {"users": len(users)}
-
-
-def _write_tables(folder: Path, dataset: Dataset, split: Split) -> None:
-    ids = ["", *(item.id for item in dataset.items)]
-    histories = {
-        user: [ids[index] for index in sequence]
-        for user, sequence in zip(dataset.users, dataset.sequences, strict=True)
-    }
-    expected = {}
-    for position, target in zip(split.evaluated.tolist(), split.test.tolist(), strict=True):
-        user = dataset.users[position]
-        histories[user].pop()
-        expected[user] = [ids[target]]
-    _write_json(folder / bundle.ITEMS, [asdict(item) for item in dataset.items])
-    _write_json(folder / bundle.HISTORIES, histories)
-    _write_json(folder / bundle.EVALUATION, {"users": list(expected), "expected": expected})
-
-
 def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str, Any]:
-    digests = bundle.digests_in(folder)
+    present = [name for name in (*bundle.PAYLOAD, *bundle.OPTIONAL) if (folder / name).exists()]
+    digests = {name: bundle.file_sha256(folder / name) for name in present}
     files = {name: {"sha256": digest, "bytes": (folder / name).stat().st_size} for name, digest in digests.items()}
     return {
         "format": bundle.FORMAT_VERSION,
         "version": bundle.content_version(digests),
         "recipe": RECIPE_VERSION,
+        "data": acquired.name,
         "data_source": acquired.source,
         "data_sha256": acquired.interactions_sha256,
         "synthetic": acquired.synthetic,
@@ -116,7 +137,8 @@ def _account(fitted: train.Fitted, dataset: Dataset, metrics: dict[str, float]) 
         "epochs": fitted.epochs,
         "best_epoch": fitted.best_epoch,
         "out_of_time": fitted.out_of_time,
-        "parameters": sum(parameter.numel() for parameter in fitted.model.parameters()),
+        "device": fitted.device,
+        "parameters": sum(parameter.numel() for parameter in fitted.release.model.parameters()),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "torch": torch.__version__,
         "onnx": onnx.__version__,

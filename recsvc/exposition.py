@@ -17,6 +17,7 @@ from typing import Protocol
 from recsvc.accelerator import AcceleratorState
 from recsvc.asgi import Answer, Request
 from recsvc.canary import Canary, K
+from recsvc.encoded import EncodedUsers
 from recsvc.fence import Replication, Verdict
 from recsvc.metrics import CONTENT_TYPE, Family, Histogram, Metrics, escaped, info
 from recsvc.release import Release
@@ -27,14 +28,6 @@ from recsvc.watch import Watch
 from recsvc.writer import Writer
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-CACHE_TEXTS = {
-    "hits_total": "what was asked for and there",
-    "misses_total": "what was asked for and not there",
-    "evicted_total": "what had to go because it was full",
-    "dropped_total": "what went because it was out of date",
-    "entries": "how many it holds",
-    "bytes": "how large it is",
-}
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -71,8 +64,9 @@ class Exposition:
         release = self.rollout.current
         yield from self._requests()
         yield from self._model(release)
-        yield from self._caches(release)
         yield from self._accelerator(release)
+        yield from _encoded(release.encoded)
+        yield from _responses(self.responses)
         yield from self._writes()
         yield from self._replication()
         yield from self._canary()
@@ -115,18 +109,14 @@ class Exposition:
         good = {file.name: float(file.good) for file in self.reloaded}
         yield Family("reload_success", "gauge", "1 where a file was last read again without error.", good, "file")
 
-    def _caches(self, release: Release) -> Iterator[Family]:
-        told = release.cache_metrics() | ({} if self.responses is None else self.responses.metrics())
-        for name, value in told.items():
-            kind = "counter" if name.endswith("_total") else "gauge"
-            kept = "user vectors" if name.startswith("user") else "answers"
-            yield Family(name, kind, f"Of the cache of {kept}: {CACHE_TEXTS[name.split('_', 2)[2]]}.", value)
-
     def _accelerator(self, release: Release) -> Iterator[Family]:
         now = release.accelerator
         states = {state.value: float(now.state is state) for state in AcceleratorState}
         yield Family("accelerator_state", "gauge", "1 for the state that the accelerator is in.", states, "state")
         yield Family("degraded", "gauge", "1 while answers are not computed as they should be.", now.degraded)
+        yield Family("accelerator_restarts_total", "counter", "Restarts of the accelerator's process.", now.restarts)
+        seen = {str(xid): float(count) for xid, count in now.xids.items()}
+        yield Family("xid_total", "counter", "Errors that the NVIDIA driver reported, by XID.", seen, "xid")
 
     def _writes(self) -> Iterator[Family]:
         metrics, watch = self.metrics, self.watch
@@ -172,6 +162,26 @@ class Exposition:
         if canary.asked_s is not None:
             text = "When the canary last asked."
             yield Family("recall_canary_timestamp_seconds", "gauge", text, canary.asked_s)
+
+
+def _encoded(users: EncodedUsers | None) -> Iterator[Family]:
+    if users is None:
+        return
+    asked = {"hit": float(users.hits), "miss": float(users.misses)}
+    yield Family("user_cache_lookups_total", "counter", "Users' vectors that were asked for.", asked, "result")
+    left = {"evicted": float(users.evicted), "event": float(users.dropped)}
+    yield Family("user_cache_removed_total", "counter", "Users' vectors let go of, by why.", left, "reason")
+    yield Family("user_cache_entries", "gauge", "Users' vectors kept.", len(users))
+    yield Family("user_cache_bytes", "gauge", "What these can take in memory.", users.bytes)
+
+
+def _responses(kept: Responses | None) -> Iterator[Family]:
+    if kept is None:
+        return
+    asked = {"hit": float(kept.hits), "miss": float(kept.misses)}
+    yield Family("response_cache_lookups_total", "counter", "Answers to identical requests asked for.", asked, "result")
+    yield Family("response_cache_evicted_total", "counter", "Answers let go of for newer ones.", kept.evicted)
+    yield Family("response_cache_bytes", "gauge", "What the kept answers take in memory.", kept.bytes)
 
 
 def _process() -> Iterator[Family]:

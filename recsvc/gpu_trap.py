@@ -68,3 +68,15 @@ def _check(cuda: ctypes.CDLL, call: str, *arguments: object) -> None:
     result = int(getattr(cuda, call)(*arguments))
     if result != CUDA_SUCCESS:
         raise TrapError(f"{call} failed with CUresult {result}")
+
+
+def bus_id(device: int = 0) -> str | None:
+    """The PCI address of a CUDA device, such as ``0000:65:00.0``, by which NVML knows it, too; None where unknown."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    text = ctypes.create_string_buffer(32)
+    if cuda.cuInit(0) or cuda.cuDeviceGetPCIBusId(text, ctypes.c_int(len(text)), ctypes.c_int(device)):
+        return None
+    return text.value.decode()

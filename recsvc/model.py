@@ -34,6 +34,8 @@ class ByteDropout(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         if not self.training or self.dropped == 0:
             return values
+        if values.is_cuda:
+            return functional.dropout(values, self.dropped / 256)
         words = torch.empty((values.numel() + 7) // 8, dtype=torch.int64, device=values.device)
         octets = words.random_(torch.iinfo(torch.int64).min, None).view(torch.uint8)[: values.numel()]
         kept = (octets >= self.dropped).view(values.shape).to(values.dtype)
@@ -64,7 +66,10 @@ class Block(nn.Module):
         batch, length, d = states.shape
         split = self.query_key_value(states).view(batch, length, 3, self.heads, d // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
-        likeness = query @ key.transpose(-2, -1) * (d // self.heads) ** -0.5 + self.distance_bias[:, distances(length)]
+        likeness = (
+            query @ key.transpose(-2, -1) * (d // self.heads) ** -0.5
+            + self.distance_bias[:, distances(length, states.device)]
+        )
         weights = likeness.masked_fill(~visible, -torch.inf).softmax(dim=-1)
         mixed = self.drop(weights) @ value
         attended: Tensor = self.attention_out(mixed.transpose(1, 2).reshape(batch, length, d))
@@ -100,7 +105,11 @@ class SasRec(nn.Module):
         The state at a position has seen that item and older ones only. Rows at padding are finite and
         mean nothing.
         """
-        states = self.drop(self.input_norm(self.item_embedding(history)))
+        return self.encode(self.item_embedding(history), history)
+
+    def encode(self, embedded: Tensor, history: Tensor) -> Tensor:
+        """The same of items that are looked up already: ``embedded`` [batch, length, d]."""
+        states = self.drop(self.input_norm(embedded))
         visible = visibility(history)
         for block in self.blocks:
             states = block(states, visible)
@@ -126,9 +135,9 @@ def visibility(history: Tensor) -> Tensor:
     return (causal & (history != PADDING)[:, None, None, :]) | own
 
 
-def distances(length: int) -> Tensor:
+def distances(length: int, device: torch.device) -> Tensor:
     """How many places back a key lies from a query: int64 [length, length], 0 where it lies ahead."""
-    rows = torch.arange(length)
+    rows = torch.arange(length, device=device)
     return (rows[:, None] - rows[None, :]).clamp(min=0)
 
 

@@ -84,13 +84,20 @@ def parse_archive(content: bytes, name: str = "ml-100k.zip") -> Tables:
     """Read ``u.data`` and ``u.item`` (latin-1, fields split by ``|``) from the official zip's bytes."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            data = archive.read(_member(archive, "u.data")).decode("ascii")
-            item = archive.read(_member(archive, "u.item")).decode("latin-1")
+            data, item = (archive.read(_member(archive, member)) for member in ("u.data", "u.item"))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise SourceError(f"{name}: not the MovieLens-100k archive ({error})") from error
+    return parse_files(data, item, name)
+
+
+def parse_files(data: bytes, item: bytes, name: str) -> Tables:
+    """Read the bytes of ``u.data`` and ``u.item``; raises `SourceError`, which begins with ``name``."""
+    try:
         return Tables(
-            _interactions(data.splitlines()),
-            tuple(_official_item(line) for line in item.splitlines() if line),
+            _interactions(data.decode("ascii").splitlines()),
+            tuple(_official_item(line) for line in item.decode("latin-1").splitlines() if line),
         )
-    except (zipfile.BadZipFile, KeyError, ValueError, IndexError) as error:
+    except (ValueError, IndexError) as error:
         raise SourceError(f"{name}: not the MovieLens-100k archive ({error})") from error
 
 

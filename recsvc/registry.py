@@ -28,14 +28,21 @@ def find(cache: Path, key: str, damaged: Callable[[str], None]) -> Bundle | None
 
     Calls ``damaged`` with the reason when there is one that must not be used.
     """
-    try:
-        version = str(json.loads((cache / "keys" / f"{key}.json").read_text(encoding="utf-8"))["version"])
-    except (OSError, ValueError, KeyError, TypeError):
+    version = version_of(cache, key)
+    if version is None:
         return None
     try:
         return _with_previous(cache / "bundles" / version)
     except BundleError as error:
         damaged(str(error))
+        return None
+
+
+def version_of(cache: Path, key: str) -> str | None:
+    """The version of the bundle made from this recipe, which is not looked at; None where none was made."""
+    try:
+        return str(json.loads((cache / "keys" / f"{key}.json").read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +35,19 @@ class Release:
     encoded: EncodedUsers | None = None
     """Users' vectors by this model; None where each request is to be encoded."""
 
-    def cache_metrics(self) -> dict[str, float]:
-        """What Prometheus scrapes of the user vectors: since this release began to serve."""
-        return {} if self.encoded is None else self.encoded.metrics()
-
     @property
     def version(self) -> str:
         return self.bundle.version
+
+    async def retire(self) -> None:
+        """Answer what it was asked, then end what it runs on; nobody may ask any more."""
+        await self.batcher.drain()
+        await asyncio.to_thread(self.accelerator.close)
+
+    def close(self) -> None:
+        """End what it runs on, answered or not."""
+        self.batcher.close()
+        self.accelerator.close()
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,11 @@ class Opening:
     max_queue: int
     observe: Callable[[float], None]
     boundary: Boundary
+    stages: Stages | None = None
     variant: str = AUTO
     user_cache_mb: float = 0.0
     """0 keeps no user vectors."""
     batch_window_us: int = 0
-    stages: Stages | None = None
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
@@ -90,25 +97,20 @@ class Opening:
             self.boundary,
             fallback=chosen.path_of(bundle, chosen.fallback),
         )
-        k = min(WARM_K, len(embeddings) - 2)
-        for batch in (1, MAX_BATCH):
-            feeds = sample_feeds(batch, bundle.max_length, k)
-            accelerator.warm_up(feeds)
-        outputs, _ = accelerator.run(feeds)
-        known = {**sample_feeds(1, 1, k), "history": np.zeros((0, 1), dtype=np.int64), "known": outputs["user"][:1]}
-        accelerator.warm_up(known)
-        if not np.isfinite(outputs["scores"]).all():
-            raise ValueError("its scores are not numbers")
-        encoded = self._encoded(bundle, outputs["user"].shape[1], chosen)
-        # A CPU is as fast with a batch of one: waiting for company would only be waiting.
-        window_s = 0.0 if accelerator.name == "cpu" else self.batch_window_us / 1e6
+        try:
+            dimensions = _warm_up(accelerator, bundle, len(embeddings) - 1)
+            encoded = self._encoded(bundle, dimensions, chosen)
+        except Exception:
+            accelerator.close()
+            raise
         batcher = Batcher(
             accelerator,
             max_queue=self.max_queue,
             observe=self.observe,
             stages=self.stages,
             encoded=encoded,
-            window_s=window_s,
+            # A CPU is as fast with a batch of one: waiting for company would only be waiting.
+            window_s=0.0 if accelerator.name == "cpu" else self.batch_window_us / 1e6,
         )
         index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
         return Release(bundle, accelerator, batcher, index, chosen, encoded)
@@ -118,6 +120,23 @@ class Opening:
             return None
         one_file = chosen.device is chosen.fallback
         return EncodedUsers(dimensions, bundle.max_length, round(self.user_cache_mb * 1e6), one_file=one_file)
+
+
+def _warm_up(accelerator: Accelerator, bundle: Bundle, items: int) -> int:
+    """Return how many numbers a user's vector has.
+
+    Raises ValueError where a model over ``items`` items gives scores that are not numbers.
+    """
+    k = min(WARM_K, items - 1)
+    for batch in (1, MAX_BATCH):
+        feeds = sample_feeds(batch, bundle.max_length, k)
+        accelerator.warm_up(feeds)
+    outputs, _ = accelerator.run(feeds)
+    if not np.isfinite(outputs["scores"]).all():
+        raise ValueError("its scores are not numbers")
+    known = {"history": np.zeros((0, 1), dtype=np.int64), "known": outputs["user"][:1].copy()}
+    accelerator.warm_up({**sample_feeds(1, 1, k), **known})
+    return int(outputs["user"].shape[1])
 
 
 def _catalogue(bundle: Bundle) -> object:

@@ -11,6 +11,7 @@ from recsvc.problems import Problem
 from recsvc.state import CURSOR
 
 MAX_K = 200
+MAX_EXPLAINED = 20
 MAX_PAGE = 5000
 DEFAULT_PAGE = 1000
 
@@ -22,18 +23,20 @@ HowMany = Annotated[int, msgspec.Meta(ge=1, le=MAX_K)]
 
 
 class RecommendRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """POST /v1/recommend: the ``k`` best items for a user."""
+    """POST /v1/recommend: the ``k`` best items for a user; ``explain`` asks how the first 20 scores come about."""
 
     user: UserId
     k: HowMany = 20
+    explain: bool = False
 
 
 class SearchRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """POST /v1/search: the ``k`` best matches of a query for a user."""
+    """POST /v1/search: the ``k`` best matches of a query for a user; ``explain`` as above."""
 
     user: UserId
     query: QueryText
     k: HowMany = 20
+    explain: bool = False
 
 
 class EventRequest(msgspec.Struct, forbid_unknown_fields=True):

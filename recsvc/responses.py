@@ -11,7 +11,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from msgspec.structs import replace
+import msgspec
 
 from recsvc.asgi import Answer
 
@@ -51,21 +51,12 @@ class Responses:
         """Keep ``answer`` if there is a key for it and it is not degraded; returns it as it came."""
         if key is not None and not answer.degraded and self._size(key, answer) <= self.max_bytes:
             self._remove(key)
-            self._answers[key] = replace(answer, cached=True)
+            self._answers[key] = msgspec.structs.replace(answer, cached=True)
             self.bytes += self._size(key, answer)
             while self.bytes > self.max_bytes:
                 self._remove(next(iter(self._answers)))
                 self.evicted += 1
         return answer
-
-    def metrics(self) -> dict[str, float]:
-        """What Prometheus scrapes of it."""
-        return {
-            "response_cache_hits_total": self.hits,
-            "response_cache_misses_total": self.misses,
-            "response_cache_evicted_total": self.evicted,
-            "response_cache_bytes": self.bytes,
-        }
 
     def _remove(self, key: bytes) -> None:
         old = self._answers.pop(key, None)

@@ -16,7 +16,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from recsvc.accelerator import TRIAL_PERIOD_S, sample_feeds
 from recsvc.release import Opening, Refused, Release
 
 log = logging.getLogger(__name__)
@@ -70,19 +69,10 @@ class Rollout:
             old, self.current = self.current, release
             self._ended(Attempt(path.name, Outcome.DONE))
             if old is not release:
-                await old.batcher.drain()
-
-    async def keep_trying(self) -> None:
-        """Give a lost accelerator a trial run each second."""
-        sample = sample_feeds(1, 1, 1)
-        while True:
-            await asyncio.sleep(TRIAL_PERIOD_S)
-            release = self.current
-            if release.accelerator.degraded:
-                await release.batcher.in_run_thread(release.accelerator.try_again, sample)
+                await old.retire()
 
     def close(self) -> None:
-        self.current.batcher.close()
+        self.current.close()
 
     def _ended(self, attempt: Attempt) -> None:
         self.last = attempt

@@ -2,7 +2,8 @@
 
 The way up: read the arguments, load bundle and key, open the accelerator and warm it up, connect, then
 listen. A node that listens is warm. The way down: SIGTERM or SIGINT stops accepting, lets requests in flight
-end for up to a second, exits with 0. SIGHUP reads tokens and certificate again. It starts no child processes.
+end for up to a second, exits with 0. SIGHUP reads tokens and certificate again. Its only child process holds the
+accelerator, if it has one.
 """
 
 from __future__ import annotations
@@ -237,10 +238,10 @@ def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
         settings.max_queue,
         metrics.batch_sizes.observe,
         boundary,
-        settings.variant,
-        settings.user_cache_mb,
-        settings.batch_window_us,
         stages,
+        variant=settings.variant,
+        user_cache_mb=settings.user_cache_mb,
+        batch_window_us=settings.batch_window_us,
     )
     try:
         return Rollout(opening(settings.bundle), opening)
@@ -286,7 +287,7 @@ async def serve(parts: Parts, links: list[Link], sockets: list[socket.socket], d
         parts.writer.run,
         parts.rollout.run,
     ]
-    forever += [parts.rollout.keep_trying, canary.run, lambda: keep_looking(doors.reloaded)]
+    forever += [canary.run, lambda: keep_looking(doors.reloaded)]
     forever += [functools.partial(keep_sweeping, server.server_state.connections) for server in servers]
     async with asyncio.TaskGroup() as tasks:
         background = [tasks.create_task(run()) for run in forever]

@@ -11,7 +11,20 @@ from typing import Annotated
 
 import typer
 
-from drills.cli import baseline, calibrate, diff, doctor, drill, history, lab, notify, postmortem, report, schedule
+from drills.cli import (
+    baseline,
+    calibrate,
+    diff,
+    doctor,
+    drill,
+    history,
+    lab,
+    model,
+    notify,
+    postmortem,
+    report,
+    schedule,
+)
 from drills.cli.terminal import complain
 from drills.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, RecdrError
 from drills.privacy import redacted
@@ -34,6 +47,7 @@ app.add_typer(report.app, name="report")
 app.add_typer(notify.app, name="notify")
 app.command("history")(history.show)
 app.command("schedule")(schedule.make)
+app.add_typer(model.app, name="model")
 app.command("up")(lab.up)
 app.command("status")(lab.status)
 app.command("down")(lab.down)

@@ -10,7 +10,8 @@ import typer
 from drills import spec, suite
 from drills.baseline import Store
 from drills.errors import RecdrError
-from drills.home import home
+from drills.home import cache, home
+from recsvc.bundle import listed
 
 
 def complete_drill(incomplete: str) -> list[str]:
@@ -36,6 +37,12 @@ def complete_baseline(incomplete: str) -> list[str]:
     return [found.id for found in Store.of(home()).all() if found.id.startswith(incomplete)]
 
 
+def complete_bundle(incomplete: str) -> list[str]:
+    """The versions of the models in the cache that begin so."""
+    versions = [path.name for path in listed(cache() / "bundles")]
+    return [version for version in ("default", *versions) if version.startswith(incomplete)]
+
+
 DrillName = Annotated[
     str,
     typer.Argument(metavar="DRILL", help="A drill file, or the name of a shipped one.", autocompletion=complete_drill),
@@ -59,6 +66,16 @@ RunName = Annotated[
         metavar="[RUN]",
         help="A run's id, its beginning, or its directory; default: the latest.",
         autocompletion=complete_run,
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="The model that the nodes serve: a bundle's directory or version, see 'recdr model show'; default: the "
+        "reference model.",
+        metavar="BUNDLE",
+        autocompletion=complete_bundle,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from drills import model
+from drills.cli.arguments import Model
 from drills.cli.terminal import ERR, OUT, Lines
 from drills.errors import EXIT_FAIL, EXIT_UNKNOWN, UsageError
 from drills.home import cache
@@ -18,6 +19,7 @@ from drills.targets.base import REGIONS
 from drills.targets.local.standing import choose_accelerator, exclusive, standing, standing_dir
 from drills.targets.local.standing import down as end
 from drills.targets.local.target import LocalTarget
+from recsvc.bundle import Bundle
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document on stdout, and nothing else there.")]
 
@@ -28,6 +30,7 @@ def up(
     replication: Annotated[str, typer.Option(help="async, semisync or sync.", metavar="MODE")] = "semisync",
     accelerator: Annotated[str, typer.Option(help="auto, cuda, cpu or simulated.", metavar="KIND")] = "auto",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
+    which: Model = None,
     as_json: AsJson = False,
 ) -> None:
     """Deploy a lab that stays: two regions and an edge, for drills and for looking around. End it with recdr down."""
@@ -38,7 +41,7 @@ def up(
     if standing() is not None:
         raise UsageError("a lab is up already: see 'recdr status', or end it with 'recdr down'")
     lines = Lines()
-    bundle = model.prepare(cache(), lines.progress)
+    bundle = model.prepare(cache(), lines.progress, which)
     topology = Topology(
         primary=Region(nodes=primary_nodes),
         standby=Region(nodes=standby_nodes),
@@ -55,7 +58,8 @@ def up(
         OUT.print_json(json.dumps({"edge_url": deployment.edge_url, "nodes": deployment.nodes, **deployment.about}))
         return
     OUT.print(f"The lab is up: {deployment.edge_url} (deployed in {deployment.about['deploy_seconds']} s)")
-    OUT.print(f"""Try: curl -s {deployment.edge_url}/v1/recommend -d '{{"user": "196", "k": 5}}'""", soft_wrap=True)
+    user = next(iter(Bundle.load(bundle).histories), "anybody")
+    OUT.print(f"""Try: curl -s {deployment.edge_url}/v1/recommend -d '{{"user": "{user}", "k": 5}}'""", soft_wrap=True)
 
 
 def status(as_json: AsJson = False) -> None:

@@ -15,7 +15,7 @@ import typer
 
 from drills import engine, spec, suite
 from drills.cli.annotations import AnnotationsFor, Annotator, annotating
-from drills.cli.arguments import AsJson, DrillNames, Tags, complete_baseline
+from drills.cli.arguments import AsJson, DrillNames, Model, Tags, complete_baseline
 from drills.cli.notify import ReportUrl, say
 from drills.cli.suite import show_suite, watcher
 from drills.cli.terminal import ERR, Lines, Screen, print_verdict, warn_of_secrets
@@ -57,6 +57,7 @@ def run(
     ] = None,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Use a lab of its own even if one is up.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the edge on 127.0.0.1; 0: a free one.")] = 0,
+    model: Model = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -108,6 +109,7 @@ def run(
         port=port,
         baseline=baseline,
         require_baseline=require_baseline,
+        model=model,
         command=("recdr", *map(shlex.quote, sys.argv[1:])),
     )
 

@@ -58,7 +58,7 @@ def options_of(drill: Drill, options: Options) -> Options:
     """The options as they concern this drill: those about recdr's own lab mean nothing to another target."""
     if drill.target != ExternalTarget.kind:
         return options
-    return replace(options, accelerator=None, ephemeral=False, port=0)
+    return replace(options, accelerator=None, ephemeral=False, port=0, model=None)
 
 
 def check(drills: Sequence[Drill], options: Options, *, skip: bool) -> Chosen:

@@ -77,7 +77,7 @@ def _prepare(chosen: Chosen, options: Options, watcher: Watcher) -> Bundle | Non
 
     def prepared() -> Bundle:
         with interruptible("nothing was broken yet"), watcher.preparing() as observer:
-            return Bundle.load(model.prepare(cache(), observer.progress))
+            return Bundle.load(model.prepare(cache(), observer.progress, options.model))
 
     if any(drill.service is None for drill in chosen.drills):
         bundle = prepared()

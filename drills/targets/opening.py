@@ -24,6 +24,7 @@ class Wanted:
     accelerator: str | None = None
     ephemeral: bool = False
     port: int = 0
+    model: str | None = None
 
 
 def check(drill: Drill, wanted: Wanted) -> None:
@@ -40,7 +41,7 @@ def check_drill(drill: Drill, wanted: Wanted) -> None:
     if drill.target != ExternalTarget.kind:
         standing.check_accelerator(drill, wanted.accelerator)
     elif wanted != Wanted():
-        raise UsageError("--accelerator, --ephemeral and --port are about recdr's own lab, and this drill has none")
+        raise UsageError("--accelerator, --ephemeral, --port and --model are for recdr's own lab; this drill has none")
 
 
 def check_abilities(drill: Drill) -> None:

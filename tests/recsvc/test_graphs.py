@@ -5,31 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from recsvc import graphs, sessions, variants
 from recsvc.bundle import MODEL, VARIANTS, Precision
+from tests.bench_topk import summing_encoder
 
 SMALL, LARGE = 60, graphs.BLOCKS_FROM + 37
-
-
-def encoder(table: NDArray[np.float32]) -> onnx.ModelProto:
-    """A user is the sum of what is in the history."""
-    nodes = [
-        helper.make_node("Gather", [graphs.TABLE, "history"], ["embedded"]),
-        helper.make_node("ReduceSum", ["embedded", "axes"], ["user"], keepdims=0),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "sum",
-        [helper.make_tensor_value_info("history", TensorProto.INT64, ["batch", "length"])],
-        [helper.make_tensor_value_info("user", TensorProto.FLOAT, ["batch", table.shape[1]])],
-        [numpy_helper.from_array(table, graphs.TABLE), numpy_helper.from_array(np.array([1]), "axes")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
 def random_table(items: int, dimensions: int = 24) -> NDArray[np.float32]:
@@ -59,7 +43,7 @@ def answer(path: Path, history: NDArray[np.int64], k: int, **more: NDArray[np.fl
 @pytest.mark.parametrize(("items", "dimensions"), [(SMALL, 24), (SMALL, 66), (LARGE, 24)])
 def test_the_best_items_in_their_order(tmp_path: Path, items: int, dimensions: int, precision: Precision) -> None:
     table, asked, path = random_table(items, dimensions), histories(items), tmp_path / MODEL
-    graphs.save(graphs.serving_graph(encoder(table), precision), path)
+    graphs.save(graphs.serving_graph(summing_encoder(table), precision), path)
     found, scores, user = answer(path, asked, 20)
     expected = user @ table.T
     np.put_along_axis(expected, np.concatenate([asked, np.zeros_like(asked[:, :1])], axis=1), -np.inf, axis=1)
@@ -81,7 +65,7 @@ def test_known_users_come_first_and_are_answered_as_if_they_had_been_encoded(
     tmp_path: Path, items: int, precision: Precision
 ) -> None:
     asked, path = histories(items), tmp_path / MODEL
-    graphs.save(graphs.serving_graph(encoder(random_table(items)), precision), path)
+    graphs.save(graphs.serving_graph(summing_encoder(random_table(items)), precision), path)
     whole = answer(path, asked, 10)
     for known in (1, 5, len(asked)):
         part = answer(path, asked[known:], 10, seen=asked, known=whole[2][:known])
@@ -94,7 +78,7 @@ def test_known_users_come_first_and_are_answered_as_if_they_had_been_encoded(
 @pytest.mark.parametrize("items", [SMALL, LARGE])
 def test_padding_and_seen_items_never_come_back(tmp_path: Path, items: int, precision: Precision) -> None:
     asked, path = histories(items, 4), tmp_path / MODEL
-    graphs.save(graphs.serving_graph(encoder(random_table(items)), precision), path)
+    graphs.save(graphs.serving_graph(summing_encoder(random_table(items)), precision), path)
     found, scores, _ = answer(path, asked, items)
     for row, seen in enumerate(asked):
         possible = np.isfinite(scores[row])
@@ -104,14 +88,14 @@ def test_padding_and_seen_items_never_come_back(tmp_path: Path, items: int, prec
 def test_of_equal_scores_the_lower_index_comes_first_also_through_blocks(tmp_path: Path) -> None:
     table, path = np.ones((LARGE + 1, 8), dtype=np.float32), tmp_path / MODEL
     table[70] = 2
-    graphs.save(graphs.serving_graph(encoder(table)), path)
+    graphs.save(graphs.serving_graph(summing_encoder(table)), path)
     found, _, _ = answer(path, np.array([[5, 6]]), 150)
     assert found[0].tolist() == [70, *[item for item in range(1, 153) if item not in (5, 6, 70)][:149]]
 
 
 @pytest.mark.parametrize("items", [SMALL, LARGE])
 def test_the_encoder_comes_back_out_as_it_went_in(items: int) -> None:
-    before = encoder(random_table(items))
+    before = summing_encoder(random_table(items))
     after = graphs.encoder_of(graphs.serving_graph(before))
     assert after.graph.node == before.graph.node
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in after.graph.initializer}
@@ -121,7 +105,7 @@ def test_the_encoder_comes_back_out_as_it_went_in(items: int) -> None:
 
 
 def test_a_foreign_model_is_refused() -> None:
-    foreign = encoder(random_table(SMALL))
+    foreign = summing_encoder(random_table(SMALL))
     with pytest.raises(graphs.GraphError, match="no encoder"):
         graphs.encoder_of(foreign)
     foreign.graph.initializer[0].name = "another"
@@ -131,7 +115,7 @@ def test_a_foreign_model_is_refused() -> None:
 
 def test_variants_are_written_with_what_they_lose(tmp_path: Path) -> None:
     items = 3_000
-    graphs.save(graphs.serving_graph(encoder(random_table(items, 64))), tmp_path / MODEL)
+    graphs.save(graphs.serving_graph(summing_encoder(random_table(items, 64))), tmp_path / MODEL)
     asked = histories(items, 80)
     best = answer(tmp_path / MODEL, asked, 20)[0]
     written = variants.write_variants(tmp_path, asked, list(asked), best[:, 4])

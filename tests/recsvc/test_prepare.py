@@ -39,7 +39,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = command.prepare(folder, "synthetic", dataclasses.replace(QUICK, seed=default.seed), lambda *_: None)
     patch.undo()
     assert not made.cached
-    document = json.loads((folder / "data" / "synthetic" / "source.json").read_text())
+    document = json.loads((folder / "datasets" / "synthetic" / "source.json").read_text())
     assert document["source"] == "synthetic"
     acquired = command.data.acquire("synthetic", folder, lambda _: None)
     key = folder / "keys" / f"{acquired.sha256[:8]}-0.json"

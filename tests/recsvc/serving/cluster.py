@@ -86,6 +86,7 @@ class Node(Process):
     """A serving process with clients for its two sockets."""
 
     admin_path: Path = field(default_factory=Path)
+    accelerator: str = "cpu"
 
     def __post_init__(self) -> None:
         self.http = httpx.Client(base_url=f"http://{self.address}", timeout=5)
@@ -102,6 +103,21 @@ class Node(Process):
         self.http.close()
         self.admin.close()
         self.kill()
+
+
+def children(process: Process) -> list[int]:
+    """The process ids of what a process has started and what still runs, zombies left out."""
+    found: list[int] = []
+    for task in Path(f"/proc/{process.popen.pid}/task").iterdir():
+        found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return [pid for pid in found if alive(pid)]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: neither gone nor a zombie."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 class Cluster:
@@ -174,7 +190,7 @@ class Cluster:
             "--admin-socket",
             str(admin),
         ]
-        node = Node(start([*command, *more], log), port, log, admin)
+        node = Node(start([*command, *more], log), port, log, admin, accelerator)
         self._keep(node)
         if wait:
             eventually(lambda: node.http.get("/readyz").status_code == 200, within_s=60)

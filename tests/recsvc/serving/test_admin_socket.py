@@ -30,8 +30,19 @@ def tricks(route: str) -> list[str]:
         *(route, f"/{route}", f"{route}/", f"{route}//", f"{route};x=y", f"{route}?x", f"{route}%00", f"{route}.json"),
         *(f"/v1/..{route}", f"/v1/../..{route}", f"/livez/..{route}", f"/v1/%2e%2e{route}", f"/v1/..%2f{route[1:]}"),
         *(f"/livez%2f..%2f{route[1:]}", f"/livez;{route}", f"/livez%3f{route}", f"/.{route}", f"/%2e{route}"),
-        *(f"/admin{route}", f"/public/../admin{route}", route.upper(), route.replace("/", "%2f"), f"/{quote(route, safe='')}"),
-        *("/" + "".join(f"%{ord(letter):02x}" for letter in route[1:]), route.replace("/", "\\"), f"{route}#x", f"{route}%20"),
+        *(
+            f"/admin{route}",
+            f"/public/../admin{route}",
+            route.upper(),
+            route.replace("/", "%2f"),
+            f"/{quote(route, safe='')}",
+        ),
+        *(
+            "/" + "".join(f"%{ord(letter):02x}" for letter in route[1:]),
+            route.replace("/", "\\"),
+            f"{route}#x",
+            f"{route}%20",
+        ),
         *(f"http://admin{route}", f"unix:/tmp/admin.sock:{route}"),
     ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsvc.accelerator import Accelerator, AcceleratorState, Arrays, open_accelerator, sample_feeds
@@ -22,9 +22,9 @@ D, LONGEST = tiny_bundle.DIMENSIONS, tiny_bundle.MAX_LENGTH
 SAMPLE = sample_feeds(1, 1, 1)
 
 
-@pytest.fixture
-def accelerator(bundle: Path) -> Accelerator:
-    return open_accelerator("simulated", bundle / "model.onnx", 1, SAMPLE)
+@pytest.fixture(scope="module")
+def cpu(bundle: Path) -> Accelerator:
+    return open_accelerator("cpu", bundle / "model.onnx", 1, SAMPLE)
 
 
 class Counting:
@@ -72,20 +72,20 @@ jobs = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(batches=st.lists(st.lists(jobs, min_size=1, max_size=6), min_size=1, max_size=8), entries=st.integers(1, 5))
 def test_answers_are_those_of_a_node_that_encodes_each_time(
-    accelerator: Accelerator, batches: list[list[Job]], entries: int
+    cpu: Accelerator, batches: list[list[Job]], entries: int
 ) -> None:
-    kept, anew = (ask(accelerator, batches, encoded) for encoded in (cache(entries), None))
+    kept, anew = (ask(cpu, batches, encoded) for encoded in (cache(entries), None))
     for one, other in zip(kept, anew, strict=True):
         assert one.items.tolist() == other.items.tolist()
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
         np.testing.assert_allclose(one.user, other.user, atol=1e-5)
 
 
-def test_only_users_that_are_new_or_have_a_new_history_are_encoded(accelerator: Accelerator) -> None:
-    counting, encoded = Counting(accelerator), cache()
+def test_only_users_that_are_new_or_have_a_new_history_are_encoded(cpu: Accelerator) -> None:
+    counting, encoded = Counting(cpu), cache()
     first, second = Job([1, 2], [1, 2], 3, "a"), Job([3], [3], 3, "b")
     ask(counting, [[first], [first, second], [second, first]], encoded)
     assert counting.encoded[0] == 1
@@ -96,8 +96,8 @@ def test_only_users_that_are_new_or_have_a_new_history_are_encoded(accelerator: 
     assert encoded.hits + encoded.misses == 7
 
 
-def test_all_users_without_a_history_share_one_vector_and_nameless_ones_are_not_kept(accelerator: Accelerator) -> None:
-    counting, encoded = Counting(accelerator), cache()
+def test_all_users_without_a_history_share_one_vector_and_nameless_ones_are_not_kept(cpu: Accelerator) -> None:
+    counting, encoded = Counting(cpu), cache()
     ask(counting, [[Job([], [], 3, "a")], [Job([], [], 3, "b")], [Job([1], [1], 3)], [Job([1], [1], 3)]], encoded)
     assert counting.encoded == [1, 0, 1, 1]
     assert len(encoded) == 1
@@ -133,12 +133,16 @@ def test_a_cache_too_small_for_one_user_is_refused() -> None:
         EncodedUsers(D, LONGEST, 100)
 
 
-def test_known_users_are_scored_by_the_fallback_too(accelerator: Accelerator) -> None:
+def test_known_users_are_scored_by_the_fallback_too(bundle: Path) -> None:
+    accelerator = open_accelerator("simulated", bundle / "model.onnx", 1, SAMPLE)
     encoded, job = cache(), Job([1, 2], [1, 2], 5, "a")
-    before = ask(accelerator, [[job]], encoded)[0]
-    accelerator.fail("simulated")
-    during = ask(accelerator, [[job]], encoded)[0]
-    assert (during.accelerator, accelerator.state) == ("cpu", AcceleratorState.DEGRADED)
+    try:
+        before = ask(accelerator, [[job]], encoded)[0]
+        accelerator.fail("simulated")
+        during = ask(accelerator, [[job]], encoded)[0]
+        assert (during.accelerator, accelerator.state) == ("cpu", AcceleratorState.DEGRADED)
+    finally:
+        accelerator.close()
     assert during.items.tolist() == before.items.tolist()
     assert encoded.hits == 1
 
@@ -146,21 +150,23 @@ def test_known_users_are_scored_by_the_fallback_too(accelerator: Accelerator) ->
 def test_an_event_changes_the_next_answer_at_once_and_the_cache_says_what_it_did(node: Node) -> None:
     def counted(name: str) -> float:
         lines = node.http.get("/metrics").text.splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith(f"recsvc_user_cache_{name} "))
+        return next(float(line.split()[-1]) for line in lines if line.startswith(f"recsvc_user_cache_{name} "))
+
+    hit, miss = ('lookups_total{result="hit"}', 'lookups_total{result="miss"}')
+    event = 'removed_total{reason="event"}'
 
     def recommended() -> dict[str, object]:
         return dict(node.http.post("/v1/recommend", json={"user": "u2", "k": 10}).json())
 
     first = recommended()
-    hits = counted("hits_total")
+    hits = counted(hit)
     assert recommended() == first
-    assert counted("hits_total") == hits + 1
+    assert counted(hit) == hits + 1
     item = str(first["items"][0])  # type: ignore[index]
-    dropped, misses = counted("dropped_total"), counted("misses_total")
+    dropped, misses = counted(event), counted(miss)
     assert node.event("cache-1", "u2", item).status_code == 200
     changed = recommended()
     assert item not in changed["items"]  # type: ignore[operator]
     assert changed["scores"] != first["scores"]
-    assert (counted("dropped_total"), counted("misses_total")) == (dropped + 1, misses + 1)
-    assert "# TYPE recsvc_user_cache_hits_total counter" in node.http.get("/metrics").text
+    assert (counted(event), counted(miss)) == (dropped + 1, misses + 1)
     assert counted("bytes") > 0

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from recsvc.accelerator import (
+    MODEL,
     Accelerator,
     AcceleratorState,
     Arrays,
+    Boundary,
     NotFailable,
     SessionDevice,
+    SimulatedDevice,
     open_accelerator,
     sample_feeds,
 )
@@ -27,7 +30,10 @@ SAMPLE = sample_feeds(1, 1, 1)
 
 @pytest.fixture
 def accelerator(bundle: Path) -> Accelerator:
-    return open_accelerator("simulated", bundle / "model.onnx", 1, SAMPLE)
+    """One whose trial runs are given by hand: who gives them otherwise is tested in test_accelerator.py."""
+    boundary = Boundary()
+    device = SimulatedDevice(bundle / "model.onnx", 1, boundary)
+    return Accelerator(device, SessionDevice("cpu", bundle / "model.onnx", 1), boundary=boundary)
 
 
 class Gate:
@@ -38,16 +44,25 @@ class Gate:
     def __init__(self, device: SessionDevice) -> None:
         self.opened, self.entered, self._device = threading.Event(), threading.Event(), device
 
-    def run(self, feeds: Arrays) -> Arrays:
+    def run(self, feeds: Arrays, graph: str = MODEL) -> Arrays:
         self.entered.set()
         assert self.opened.wait(10)
-        return self._device.run(feeds)
+        return self._device.run(feeds, graph)
+
+    def warm_up(self, feeds: Arrays, graph: str = MODEL) -> None:
+        self._device.warm_up(feeds, graph)
+
+    def revive(self) -> bool:
+        return False
 
     def fail(self, layer: str) -> None:
         raise NotFailable(layer)
 
     def restore(self) -> None:
         """Nothing was failed."""
+
+    def close(self) -> None:
+        """It has no process."""
 
 
 def expected(history: list[int], k: int) -> list[int]:
@@ -115,8 +130,9 @@ def test_full_queue_and_passed_deadline_are_refused(bundle: Path) -> None:
     asyncio.run(story())
 
 
-def test_what_could_not_be_answered_in_time_is_refused_at_once_and_an_idle_node_takes_it(bundle: Path) -> None:
-    accelerator = open_accelerator("simulated", bundle / "model.onnx", 1, SAMPLE)
+def test_what_could_not_be_answered_in_time_is_refused_at_once_and_an_idle_node_takes_it(
+    accelerator: Accelerator,
+) -> None:
     accelerator.slow(0.3)
 
     async def story() -> None:
@@ -195,3 +211,23 @@ def test_failing_the_wrong_layer_is_refused(accelerator: Accelerator, bundle: Pa
         accelerator.fail("context")
     with pytest.raises(NotFailable, match="--accelerator simulated"):
         open_accelerator("cpu", bundle / "model.onnx", 1, SAMPLE).fail("simulated")
+
+
+def test_a_window_lets_a_batch_wait_for_company_but_not_once_it_is_full(accelerator: Accelerator) -> None:
+    sizes = list[float]()
+
+    async def story() -> None:
+        batcher = Batcher(accelerator, max_queue=1000, observe=sizes.append, window_s=0.3)
+        first = asyncio.create_task(batcher.rank(Job([1], [1], 3), time.monotonic() + 10))
+        await asyncio.sleep(0.05)
+        assert batcher.waiting == 1
+        await asyncio.gather(first, batcher.rank(Job([2], [2], 3), time.monotonic() + 10))
+        assert sizes == [2]
+        full = [batcher.rank(Job([1], [1], 3), time.monotonic() + 10) for _ in range(MAX_BATCH)]
+        begun_s = time.monotonic()
+        await asyncio.gather(*full)
+        assert time.monotonic() - begun_s < 0.3  # less than the window, which would have had to pass first
+        assert sizes == [2, MAX_BATCH]
+        batcher.close()
+
+    asyncio.run(story())

@@ -29,7 +29,8 @@ def with_variants(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def resealed(folder: Path, **more: Any) -> Path:
     manifest = json.loads((folder / bundles.MANIFEST).read_text())
-    digests = bundles.digests_in(folder)
+    names = [name for name in (*bundles.PAYLOAD, *bundles.OPTIONAL) if (folder / name).exists()]
+    digests = {name: bundles.file_sha256(folder / name) for name in names}
     manifest |= {"version": bundles.content_version(digests), **more}
     manifest["files"] = {name: {"sha256": digest} for name, digest in digests.items()}
     (folder / bundles.MANIFEST).write_text(json.dumps(manifest))
@@ -37,7 +38,7 @@ def resealed(folder: Path, **more: Any) -> Path:
 
 
 def opening(accelerator: str, variant: str) -> Opening:
-    return Opening(accelerator, 1, 10, lambda size: None, Boundary(), variant)
+    return Opening(accelerator, 1, 10, lambda size: None, Boundary(), variant=variant)
 
 
 def test_what_is_asked_for_is_run_by_device_and_fallback(with_variants: Path) -> None:
@@ -45,7 +46,9 @@ def test_what_is_asked_for_is_run_by_device_and_fallback(with_variants: Path) ->
     for asked in Precision:
         chosen = choose(bundle, asked.value, "simulated", 1)
         assert (chosen.device, chosen.fallback) == (asked, asked)
-        assert opening("simulated", asked.value)(with_variants).variant == chosen
+        release = opening("simulated", asked.value)(with_variants)
+        release.close()
+        assert release.variant == chosen
 
 
 def test_a_cpu_node_stays_exact_and_a_small_catalogue_has_nothing_to_gain(with_variants: Path) -> None:
@@ -67,6 +70,7 @@ def test_a_fallback_takes_int8_where_that_is_faster(
     assert (chosen.device, chosen.fallback) == (Precision.FP32, expected)
     assert f"int8 took {int8_s:.2f} of fp32's time" in chosen.reason
     release = opening("simulated", "auto")(with_variants)
+    release.close()
     assert release.variant == chosen
 
 

@@ -57,7 +57,7 @@ def test_the_same_request_gets_the_same_bytes_and_another_one_its_own(two_nodes:
     searched = [node.http.post("/v1/search", json={"user": "u1", "query": q}) for q in ("wars", "wars", "stars")]
     assert [hit(answer) for answer in searched] == [False, True, False]
     text = node.http.get("/metrics").text
-    assert "# TYPE recsvc_response_cache_hits_total counter" in text
+    assert 'recsvc_response_cache_lookups_total{result="hit"} 2' in text
 
 
 def test_an_event_that_another_node_took_changes_the_next_answer(two_nodes: tuple[Node, Node]) -> None:

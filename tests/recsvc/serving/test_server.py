@@ -19,7 +19,7 @@ import pytest
 
 from recsvc.pseudonym import Pseudonymiser
 from tests.recsvc.serving import tiny_bundle
-from tests.recsvc.serving.cluster import KEY, Cluster, Node, eventually
+from tests.recsvc.serving.cluster import KEY, Cluster, Node, children, eventually
 
 IDENTITY = {"x-recsvc-region", "x-recsvc-node", "x-recsvc-model", "x-recsvc-accelerator", "x-recsvc-degraded"}
 
@@ -135,7 +135,20 @@ def test_too_large_in_pieces_is_refused_too(node: Node) -> None:
     assert node.http.post("/v1/recommend", content=pieces()).status_code == 413
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=5001", "limit=x", "limit=-1", "after=abc", "after=1-2-3", "x=1", "after=%D9%A1", "after=42162890884039932055-891"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=5001",
+        "limit=x",
+        "limit=-1",
+        "after=abc",
+        "after=1-2-3",
+        "x=1",
+        "after=%D9%A1",
+        "after=42162890884039932055-891",
+    ],
+)
 def test_bad_page_is_refused(node: Node, query: str) -> None:
     assert node.http.get(f"/v1/events?{query}").status_code == 422
 
@@ -285,9 +298,9 @@ def test_imports_cost_little_cpu() -> None:
     assert float(fresh.stdout) < 1.5
 
 
-def test_node_starts_no_children(node: Node) -> None:
-    tasks = Path(f"/proc/{node.popen.pid}/task").iterdir()
-    assert all(not (task / "children").read_text(encoding="ascii") for task in tasks)
+def test_a_node_has_one_child_for_its_accelerator_and_none_for_its_cpu(node: Node, cluster: Cluster) -> None:
+    plain = cluster.node("primary/node-2", cluster.store("store"), accelerator="cpu")
+    assert [len(children(one)) for one in (node, plain)] == [1, 0]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def write(folder: Path) -> Path:
     folder.mkdir(parents=True)
     onnx.save(_model(), folder / bundle.MODEL)
     np.save(folder / bundle.EMBEDDINGS, embeddings())
+    np.save(folder / bundle.CONTENT, np.zeros_like(embeddings()))
     items = [
         {
             "id": f"i{index}",

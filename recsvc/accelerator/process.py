@@ -1,0 +1,159 @@
+"""A device whose sessions live in a process of their own, so that whatever ends them leaves the node standing."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+
+import onnxruntime
+
+from recsvc.accelerator.device import (
+    CUDA,
+    MODEL,
+    Arrays,
+    Boundary,
+    DeviceLost,
+    Graphs,
+    NotFailable,
+    by_name,
+    what_can_fail,
+)
+from recsvc.accelerator.link import Late, Link
+
+OPEN_S = 60.0
+"""How long a process may take to start and open its sessions, and each first run: CUDA loads its kernels then."""
+PATIENCE_S = 0.25
+"""The shortest time after which a run counts as hung: less than a request may wait, less the CPU's own run."""
+PATIENCE_RUNS = 10
+"""A run that takes longer than so many warm runs of the largest batch counts as hung, however large the model is."""
+LATE_S = 0.5
+"""How long a hung process may take to answer after all before it is killed: a machine that is busy is no lost GPU."""
+TRAP_S = 5.0
+
+
+class ProcessDevice:
+    """``cuda`` or ``simulated`` in a child process; its first process is started by the first `revive`."""
+
+    def __init__(self, name: str, graphs: Graphs, threads: int, boundary: Boundary) -> None:
+        self.name = name
+        self.patience_s = PATIENCE_S
+        self._graphs, self._threads, self._boundary = by_name(graphs), threads, boundary
+        self._using = threading.Lock()
+        self._ending = threading.Lock()
+        self._link: Link | None = None
+        self._sound = self._closed = False
+
+    @property
+    def link(self) -> Link | None:
+        """The process now; None before the first and after the last."""
+        return self._link
+
+    def run(self, feeds: Arrays, graph: str = MODEL) -> Arrays:
+        return self._run(feeds, graph, self.patience_s)
+
+    def warm_up(self, feeds: Arrays, graph: str = MODEL) -> None:
+        """Run twice: the second time tells how long a run takes, and so when one counts as hung."""
+        self._run(feeds, graph, OPEN_S)
+        begin_s = time.monotonic()
+        self._run(feeds, graph, OPEN_S)
+        self.patience_s = max(self.patience_s, PATIENCE_RUNS * (time.monotonic() - begin_s))
+
+    def revive(self) -> bool:
+        """Start another process where the last one is lost or hung; see `Device.revive`."""
+        with self._using:
+            if self._sound:
+                return False
+            if self._answers_late():
+                self._sound = True
+                return False
+            self._end()
+            self._start()
+            return True
+
+    def fail(self, layer: str) -> None:
+        """Break the device: ``simulated``, ``context`` or ``process``; raises `NotFailable` or `TrapError`."""
+        if layer == "simulated" and self.name == "simulated":
+            self._boundary.failed = True
+        elif layer == "process":
+            self._boundary.kills = True
+            self.kill()
+        elif layer == "context" and self.name == "cuda":
+            with self._using:
+                if self._link is None or not self._sound:
+                    raise NotFailable("The accelerator is lost already: there is no context to break.")
+                self._link.trap(TRAP_S)
+        else:
+            raise NotFailable(what_can_fail(self.name, layer))
+
+    def restore(self) -> None:
+        self._boundary.failed = self._boundary.kills = False
+
+    def kill(self) -> None:
+        """End the process that runs now, if any; the next run notices. From any thread."""
+        with self._ending:
+            if self._link is not None:
+                self._link.kill()
+
+    def let_go(self) -> None:
+        """End the process and start none: whoever resets the GPU needs it unused. The next `revive` starts one."""
+        self.kill()
+        with self._using:
+            self._end()
+
+    def close(self) -> None:
+        self._closed = True
+        self.let_go()
+
+    def _run(self, feeds: Arrays, graph: str, within_s: float) -> Arrays:
+        with self._using:
+            if self._link is None or not self._sound:
+                raise DeviceLost("The session's process is not there.")
+            try:
+                return self._link.run(feeds, graph, failed=self._boundary.failed, within_s=within_s)
+            except DeviceLost:
+                self._sound = False
+                raise
+
+    def _answers_late(self) -> bool:
+        if self._link is None or not self._link.waiting:
+            return False
+        try:
+            self._link.await_late(LATE_S)
+        except (DeviceLost, ValueError):
+            return False
+        return True
+
+    def _start(self) -> None:
+        if self.name == "cuda" and (why := no_driver()):
+            raise DeviceLost(why)
+        with self._ending:
+            if self._closed:
+                raise DeviceLost("The accelerator is closed.")
+            self._link = Link(self.name, self._graphs, self._threads)
+        try:
+            bus_id = self._link.opened(OPEN_S)
+        except Late as error:
+            raise DeviceLost(f"The session's process did not open its sessions within {OPEN_S:g} s.") from error
+        if self._boundary.kills:
+            self._link.kill()
+        self._sound = True
+        if self.name == "cuda":
+            self._boundary.xids.watch(bus_id)
+
+    def _end(self) -> None:
+        with self._ending:
+            link, self._link, self._sound = self._link, None, False
+        if link is not None:
+            link.close()
+
+
+def no_driver() -> str | None:
+    """Why no process need be started to know that there is no GPU; None where one must try. Calls no driver."""
+    if CUDA not in onnxruntime.get_available_providers():
+        return "This onnxruntime was built without CUDA."
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "The CUDA driver is missing or sees no device."
+    return None
