@@ -56,7 +56,9 @@ def call(command: str, arguments: Sequence[str], cache: Path, progress: Progress
             for line in process.stderr:
                 try:
                     step = json.loads(line)
-                    reason = step["message"] if step["stage"] == "error" else reason
+                    if step["stage"] == "error":  # it is raised below, and so said once
+                        reason = step["message"]
+                        continue
                     progress(f"{step['stage']}: {step['message']}", step.get("done"), step.get("total"))
                 except (ValueError, KeyError, TypeError):
                     words.append(line.strip())
@@ -67,7 +69,7 @@ def call(command: str, arguments: Sequence[str], cache: Path, progress: Progress
             process.wait(CLEANING_UP_S)
             raise
     if process.returncode == _UNUSABLE:
-        raise UsageError(reason or " ".join(words[-4:]))
+        raise UsageError(reason or words[-1].rpartition("error: ")[2])
     if process.returncode != 0:
         raise TargetError(" ".join(words[-4:]) or reason or f"it ended with {process.returncode}")
     found: dict[str, Any] = json.loads(answer.splitlines()[-1])

@@ -6,7 +6,7 @@ plain dicts, which is shorter.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,6 +19,52 @@ class Who(msgspec.Struct, kw_only=True):
     region: str
     node: str
     model_version: str
+
+
+class Contribution(msgspec.Struct):
+    """What one of the user's past items gave to a score."""
+
+    item: str
+    title: str
+    contribution: float
+
+
+class QueryWord(msgspec.Struct):
+    """What one word of the query gave to a score; ``understood`` as the catalogue's, none where nothing is near it."""
+
+    word: str
+    understood: list[Literal["exact", "form", "prefix", "typo"]]
+    contribution: float
+
+
+class Explanation(msgspec.Struct):
+    """One item's score, divided twice; each division sums to it.
+
+    Into what everybody gets (``base``), the user's past items, newest first, and all ``earlier`` ones together, and for
+    a search ``text``, which is what the ``words`` gave and ``whole_title``; and into ``parts`` of the model.
+    ``standard_error``: of the contributions, from sampling; 0 where they are exact.
+    """
+
+    item: str
+    title: str
+    score: float
+    base: float
+    history: list[Contribution]
+    earlier: float
+    standard_error: float
+    parts: dict[Literal["collaborative", "content", "text"], float]
+    text: float | msgspec.UnsetType = msgspec.UNSET
+    words: list[QueryWord] | msgspec.UnsetType = msgspec.UNSET
+    whole_title: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class ExplainedBy(msgspec.Struct):
+    """How the explanations were found: of how many past items, by how many runs of the model."""
+
+    method: Literal["exact", "sampled"]
+    newest_items: Count
+    earlier_items: Count
+    model_runs: Count
 
 
 class Ranked(Who, kw_only=True):
@@ -35,8 +81,8 @@ class Ranked(Who, kw_only=True):
     degraded_reason: str | None
     cold: bool
     matches: int | msgspec.UnsetType = msgspec.UNSET
-    explanations: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
-    explained_by: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    explanations: list[Explanation] | msgspec.UnsetType = msgspec.UNSET
+    explained_by: ExplainedBy | msgspec.UnsetType = msgspec.UNSET
 
 
 class Stored(Who, kw_only=True):
@@ -71,6 +117,14 @@ class Rollout(msgspec.Struct):
     reason: str | None
 
 
+class Variant(msgspec.Struct):
+    """In which precision the node's device and its CPU fallback compute, and why for people."""
+
+    device: Literal["fp32", "fp16", "int8"]
+    fallback: Literal["fp32", "fp16", "int8"]
+    reason: str
+
+
 class Model(Who, kw_only=True):
     """The manifest of the model bundle that serves; it has more members than these."""
 
@@ -79,6 +133,7 @@ class Model(Who, kw_only=True):
     data_source: str
     synthetic: bool
     last_rollout: Rollout | None
+    variant: Variant
 
 
 class Live(Who, kw_only=True):
@@ -93,6 +148,7 @@ class State(Who, kw_only=True):
     instance: str
     accelerator: str
     accelerator_wanted: str
+    variant: Variant
     accelerator_state: str
     accelerator_reason: str | None
     accelerator_restarts: Count

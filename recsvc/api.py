@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from recsvc.aside import Aside
 from recsvc.canary import Asked
 from recsvc.explain import Explainer
 from recsvc.explanations import Recommended, Searched
+from recsvc.identifiers import Identifiers
 from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
 from recsvc.metrics import Metrics, Stage
 from recsvc.problems import Problem, not_now
@@ -35,6 +36,7 @@ from recsvc.requests import (
     page_of_log,
 )
 from recsvc.resp import Link, ReplyError, StoreUnavailable
+from recsvc.responses import Responses, key_of
 from recsvc.rollout import Rollout
 from recsvc.search import Found
 from recsvc.state import Event, read_history, read_log
@@ -69,6 +71,8 @@ class Parts:
     writer: Writer
     metrics: Metrics
     deadline_s: float
+    responses: Responses | None = None
+    """Answers that are kept for identical requests; None where each is computed."""
 
 
 class Api:
@@ -80,6 +84,7 @@ class Api:
         self._explainer, self._searching = Explainer(), Aside("search")
         # The catalogue: the same in every release that is ever rolled out here.
         self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
+        self._identifiers = Identifiers(self._item_ids[1:])
         self._index_of = parts.rollout.current.bundle.index_of
         self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
         self._event_body = decoder(EventRequest)
@@ -112,13 +117,14 @@ class Api:
         """The headers that every answer carries; where nothing was computed they name what is in use now."""
         accelerator = answer.accelerator or self._computing_on()
         degraded = answer.degraded or self._release.accelerator.degraded
-        return self._headers(answer.model or self._release.version, accelerator, degraded)
+        return self._headers(answer.model or self._release.version, accelerator, degraded, answer.cached)
 
-    def _write_headers(self, model: str, accelerator: str, degraded: bool) -> Headers:
+    def _write_headers(self, model: str, accelerator: str, degraded: bool, cached: bool) -> Headers:
         identity = self._parts.identity
         return [
             (b"x-recsvc-region", identity.region.encode()),
             (b"x-recsvc-node", identity.node.encode()),
+            *([(b"x-recsvc-cache", b"hit")] if cached else []),
             (b"x-recsvc-model", model.encode()),
             (b"x-recsvc-accelerator", accelerator.encode()),
             (b"x-recsvc-degraded", b"1" if degraded else b"0"),
@@ -127,28 +133,55 @@ class Api:
     async def recommend(self, request: Request) -> Answer:
         """The best items for a user that the user has not seen."""
         asked = decode(request.body, self._recommend_body)
-        seen = await self._history(asked.user)
+        user = self._parts.pseudonym(asked.user)
+        seen = await self._history(user)
         release = self._release
-        ranking = await self._rank(release, seen, asked.k)
+        kept, key = self._kept("recommend", asked, user, release, seen)
+        if kept:
+            return kept
+        ranking = await self._rank(release, user, seen, asked.k)
         more: dict[str, Any] = {}
         if asked.explain:
             explained = Recommended(
                 release, ranking.user, ranking.items[:MAX_EXPLAINED], ranking.scores[:MAX_EXPLAINED]
             )
             more = await self._explain(explained, seen)
-        return self._ranked(release, ranking.items, ranking.scores, ranking, seen, more=more)
+        return self._keep(key, self._ranked(release, ranking.items, ranking.scores, ranking, seen, more=more))
 
     async def search(self, request: Request) -> Answer:
         """The best matches of a query, bent towards the user's taste; seen items are found too."""
         asked = decode(request.body, self._search_body)
-        seen = await self._history(asked.user)
+        user = self._parts.pseudonym(asked.user)
+        seen = await self._history(user)
         release = self._release
-        ranking = await self._rank(release, seen, 1)
+        kept, key = self._kept("search", asked, user, release, seen)
+        if kept:
+            return kept
+        ranking = await self._rank(release, user, seen, 1)
         found = await self._find(release, asked, ranking)
         more: dict[str, Any] = {"matches": found.matches}
         if asked.explain:
             more |= await self._explain(Searched(release, ranking.user, asked.query, found.first(MAX_EXPLAINED)), seen)
-        return self._ranked(release, found.items, found.scores, ranking, seen, more=more)
+        return self._keep(key, self._ranked(release, found.items, found.scores, ranking, seen, more=more))
+
+    def _kept(
+        self,
+        endpoint: str,
+        asked: RecommendRequest | SearchRequest,
+        user: str,
+        release: Release,
+        seen: list[int] | None,
+    ) -> tuple[Answer | None, bytes | None]:
+        """The answer that an identical request got, if there is one, and the key; no key where none may be kept."""
+        responses = self._parts.responses
+        if responses is None or seen is None or self._why_degraded():
+            return None, None
+        key = key_of(endpoint, ENCODE(msgspec.structs.replace(asked, user=user)), release.version, seen)
+        return responses.find(key), key
+
+    def _keep(self, key: bytes | None, answer: Answer) -> Answer:
+        responses = self._parts.responses
+        return answer if responses is None else responses.keep(key, answer)
 
     async def _find(self, release: Release, asked: SearchRequest, ranking: Ranking) -> Found:
         arguments = asked.query, ranking.user, asked.k
@@ -167,11 +200,12 @@ class Api:
 
     async def ask_canary(self, user: str, k: int) -> Asked | None:
         """What a request for the user would be answered; None where the store or the model cannot say in time."""
+        user = self._parts.pseudonym(user)
         seen, release = await self._history(user), self._release
         if seen is None:
             return None
         try:
-            ranking = await self._rank(release, seen, k)
+            ranking = await self._rank(release, user, seen, k)
         except Problem:
             return None
         items = [self._item_ids[index] for index in ranking.items.tolist()]
@@ -183,17 +217,17 @@ class Api:
     async def _history(self, user: str) -> list[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
         started_s = time.monotonic()
-        history = await read_history(self._parts.store, self._parts.pseudonym(user))
+        history = await read_history(self._parts.store, user)
         self._took(Stage.STORE_READ, started_s)
         known = len(self._item_ids)
         if not history or (min(history) > 0 and max(history) < known):
             return history
         return [index for index in history if 0 < index < known]
 
-    async def _rank(self, release: Release, seen: list[int] | None, k: int) -> Ranking:
+    async def _rank(self, release: Release, user: str, seen: list[int] | None, k: int) -> Ranking:
         history = seen or []
         unseen = len(self._item_ids) - 1 - len(set(history))
-        job = Job(history[-release.bundle.max_length :], history, min(k, unseen))
+        job = Job(history[-release.bundle.max_length :], history, min(k, unseen), user)
         with self._refused() as deadline_s:
             return await release.batcher.rank(job, deadline_s)
 
@@ -221,7 +255,7 @@ class Api:
         reasons = self._why_degraded(history_unavailable=seen is None)
         started_s, identity = time.monotonic(), self._parts.identity
         document = Ranked(
-            items=list(map(self._item_ids.__getitem__, items.tolist())),
+            items=cast("list[str]", self._identifiers.json(items)),  # written already; msgspec takes it as it is
             scores=(np.rint(scores.astype(np.float64) * DECIMALS) / DECIMALS).tolist(),
             region=identity.region,
             node=identity.node,
@@ -249,6 +283,8 @@ class Api:
         if index is None:
             raise Problem(422, "unknown-item", f"The catalogue has no item {asked.item!r}.")
         event = Event(asked.id, self._parts.pseudonym(asked.user), asked.item, index)
+        if self._release.encoded is not None:
+            self._release.encoded.drop(event.user)
         try:
             outcome = await self._parts.writer.store(event)
         except QueueFull:
@@ -282,7 +318,8 @@ class Api:
         """The manifest of the bundle that serves, with what became of the last rollout."""
         del request
         release, rollout = self._release, self._parts.rollout
-        return Answer(ENCODE({**release.bundle.manifest, "last_rollout": rollout.document(), **self._who(release)}))
+        now = {"last_rollout": rollout.document(), "variant": release.variant.document()}
+        return Answer(ENCODE({**release.bundle.manifest, **now, **self._who(release)}))
 
     async def livez(self, request: Request) -> Answer:
         """The process answers."""
@@ -314,6 +351,7 @@ class Api:
             "accelerator": self._computing_on(),
             "last_rollout": parts.rollout.document(),
             "accelerator_wanted": accelerator.name,
+            "variant": self._release.variant.document(),
             "accelerator_state": accelerator.state.value,
             "accelerator_reason": accelerator.reason,
             "accelerator_restarts": accelerator.restarts,

@@ -39,7 +39,10 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a handler returns. ``accelerator`` and ``model`` (its version) are None where none computed it."""
+    """What a handler returns. ``accelerator`` and ``model`` (its version) are None where none computed it.
+
+    ``cached`` says that it was computed for an identical request before.
+    """
 
     body: bytes
     status: int = 200
@@ -47,6 +50,7 @@ class Answer(msgspec.Struct, frozen=True):
     degraded: bool = False
     accelerator: str | None = None
     model: str | None = None
+    cached: bool = False
 
 
 Handler = Callable[[Request], Awaitable[Answer]]

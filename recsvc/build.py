@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import onnx
 import torch
 
 from recsvc import bundle, checkpoint, evaluation, export, tables, train
+from recsvc import resume as warm
 from recsvc.data import Acquired, Dataset, Split, hold_out, read
 from recsvc.recipe import RECIPE_VERSION, Progress, Settings
 from recsvc.windows import pad
@@ -25,15 +27,52 @@ def write(
     dataset = read(acquired)
     split = hold_out(dataset.sequences)
     fitted = train.fit(dataset, split, settings, progress=progress, device=device)
-    if fitted.out_of_time:
-        progress("train", fitted.epochs, settings.plan.epochs, "the machine is busy: training was cut short")
-    made = Making(acquired, dataset, split, settings, fitted)
+    _finish(folder, Making(acquired, dataset, split, settings, fitted), progress)
+
+
+def resume(
+    folder: Path,
+    base: bundle.Bundle,
+    acquired: Acquired,
+    since_s: int,
+    progress: Progress,
+    *,
+    device: train.Device = "auto",
+) -> None:
+    """Fill an empty folder with a bundle that goes on from ``base``, trained on what came after ``since_s``.
+
+    ``since_s`` is in seconds since 1970. The base's catalogue keeps its indices, new items come behind it. The
+    manifest's ``resumed_from`` holds the base's version and its figures on the same held-out items; the release
+    before (``previous``) is the base over the grown catalogue. Raises `bundle.BundleError` where the base has no
+    checkpoint, or one of another version.
+    """
+    dataset = warm.align(read(acquired), base.items)
+    split = hold_out(dataset.sequences)
+    resumed = warm.fit(dataset, split, base, since_s, progress=progress, device=device)
+    settings, fitted = warm.settings_of(base), resumed.fitted
+    if fitted.best_epoch == 0:
+        progress("train", fitted.epochs, settings.plan.resume_epochs, "nothing validated better: the base stays")
+    origin = {
+        "version": base.version,
+        "since_s": since_s,
+        "new_events": resumed.new_events,
+        "validation_users": resumed.validation_users,
+        "validation_ndcg_at_10": round(resumed.base_validation_ndcg_at_10, 5),
+    }
+    _finish(folder, Making(acquired, dataset, split, settings, fitted, origin), progress)
+
+
+def _finish(folder: Path, made: Making, progress: Progress) -> None:
+    if made.fitted.out_of_time:
+        progress("train", made.fitted.epochs, made.settings.plan.epochs, "the machine is busy: training was cut short")
     progress("export", 0, 2, "exporting to ONNX")
     (folder / bundle.PREVIOUS).mkdir()
-    _write_release(folder / bundle.PREVIOUS, fitted.previous, made)
+    before = _write_release(folder / bundle.PREVIOUS, made.fitted.previous, made)
+    if made.resumed_from is not None:
+        made = replace(made, resumed_from={**made.resumed_from, "metrics": before})
     progress("export", 1, 2, "the release before, without the newest interactions")
-    checkpoint.save(folder / bundle.CHECKPOINT, fitted.learner)
-    metrics = _write_release(folder, fitted.release, made)
+    checkpoint.save(folder / bundle.CHECKPOINT, made.fitted.learner)
+    metrics = _write_release(folder, made.fitted.release, made)
     progress("export", 2, 2, "the ONNX graph ranks as the model does")
     progress("evaluate", 1, 1, f"test HR@10 {metrics['hr_at_10']:.4f}, NDCG@10 {metrics['ndcg_at_10']:.4f}")
 
@@ -47,6 +86,7 @@ class Making:
     split: Split
     settings: Settings
     fitted: train.Fitted
+    resumed_from: Mapping[str, Any] | None = None
 
 
 def _write_release(folder: Path, release: train.Release, made: Making) -> dict[str, float]:
@@ -60,7 +100,11 @@ def _write_release(folder: Path, release: train.Release, made: Making) -> dict[s
     metrics = evaluation.measure(export.user_vectors(folder / bundle.MODEL, histories), table, made.split)
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
     tables.write(folder, made.dataset, made.split)
+    variants = export.write_variants(folder, histories, made.split.before_test, made.split.test)
     manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
+    manifest["variants"] = variants
+    if made.resumed_from is not None:
+        manifest["resumed_from"] = made.resumed_from
     _write_json(folder / bundle.MANIFEST, manifest, indent=2)
     return metrics
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,19 @@ PREVIOUS = "previous"
 """The folder in which a bundle may hold the release before it, a bundle of its own; no part of the version."""
 PAYLOAD = (MODEL, ITEMS, EMBEDDINGS, CONTENT, HISTORIES, EVALUATION)
 """The files that every bundle has."""
-OPTIONAL = (CHECKPOINT,)
+
+
+class Precision(StrEnum):
+    """How many bits the numbers of a model's item table have; `recsvc.graphs` says what each is for."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+VARIANTS = {Precision.INT8: "model.int8.onnx", Precision.FP16: "model.fp16.onnx"}
+"""The same model in fewer bits; the manifest's ``variants`` says what each one loses."""
+OPTIONAL = (CHECKPOINT, *VARIANTS.values())
 """Files that a bundle may have. What the manifest vouches for, of both, decides the version."""
 
 
@@ -128,6 +141,18 @@ class Bundle:
     @property
     def model_path(self) -> Path:
         return self.path / MODEL
+
+    def variant_path(self, precision: Precision) -> Path | None:
+        """The graph in this precision; None where the bundle has none."""
+        if precision is Precision.FP32:
+            return self.model_path
+        name = VARIANTS[precision]
+        return self.path / name if name in self.manifest["files"] else None
+
+    def variant_loss(self, precision: Precision) -> Mapping[str, Any]:
+        """What the variant loses against fp32, as `recsvc.variants` measured it; empty where nothing is known."""
+        found: Mapping[str, Any] = self.manifest.get("variants", {}).get(precision.value, {})
+        return found
 
     @property
     def embeddings_path(self) -> Path:

@@ -10,15 +10,27 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from recsvc.exchange import Exchange
 from recsvc.problems import CONTENT_TYPE, Problem, not_now
 
 SWEEP_S = 0.5
 MAX_TARGET_BYTES = 4 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 64
+MAX_HEAD_BYTES = MAX_TARGET_BYTES + MAX_HEADER_BYTES
+"""Of a request whose headers are not complete."""
+MAX_WIRE_BYTES = 512 * 1024
+"""Of the rest: a body in chunks of one byte takes six times its size, and trailers are kept too."""
+TOO_LARGE = Problem(
+    431,
+    "header-too-large",
+    f"A path with its query has at most {MAX_TARGET_BYTES} bytes, {MAX_HEADERS} headers {MAX_HEADER_BYTES}.",
+)
 VERSIONS = frozenset(("1.1", "1.0"))
 WITHOUT_BODY = frozenset((b"GET", b"HEAD"))
 
@@ -41,7 +53,11 @@ class Turned:
 
 
 class Connection(HttpToolsProtocol):
-    """``limits`` and ``turned`` are the listener's, set on a subclass by `connection_class`."""
+    """``limits`` and ``turned`` are the listener's, set on a subclass by `connection_class`.
+
+    Looks once at each piece of bytes and once at each request's headers, not at each header: those calls would
+    cost every request some microseconds.
+    """
 
     limits = Limits()
     turned = Turned()
@@ -51,33 +67,32 @@ class Connection(HttpToolsProtocol):
         self._why: Problem | None = None
         self._waiting_since_s: float | None = self.loop.time()
         self._stuck_since_s: float | None = None
+        self._arrived: object = None
+        """The newest request that has arrived whole."""
+        self._bytes = 0
+        """What has come since the last request's headers were complete."""
         if len(self.connections) > self.limits.max_connections:
             self.turned.away += 1
             self._refuse(not_now("too-many-connections", f"At most {self.limits.max_connections} are kept."))
 
     def data_received(self, data: bytes) -> None:
+        before = self.cycle
         # Also for bytes that begin no message, such as empty lines: else they would keep a connection for ever.
-        if self._waiting_since_s is None and (self.cycle is None or self.cycle.response_complete):
+        if self._waiting_since_s is None and (before is None or before.response_complete):
             self._waiting_since_s = self.loop.time()
-        super().data_received(data)
-
-    def on_message_begin(self) -> None:
-        self._header_bytes = 0
-        super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        if len(self.url) > MAX_TARGET_BYTES:
-            self._give_up(
-                Problem(431, "header-too-large", f"A path with its query has at most {MAX_TARGET_BYTES} bytes.")
-            )
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._header_bytes += len(name) + len(value) + 4
-        if self._header_bytes > MAX_HEADER_BYTES or len(self.headers) > MAX_HEADERS:
-            limits = f"At most {MAX_HEADERS} headers with {MAX_HEADER_BYTES} bytes are taken."
-            self._give_up(Problem(431, "header-too-large", limits))
+        self._bytes += len(data)
+        HttpToolsProtocol.data_received(self, data)
+        cycle = self.cycle
+        if cycle is not before:
+            self._bytes = 0
+        if cycle is None or cycle.scope is not self.scope:  # the headers are not complete
+            if self._bytes > MAX_HEAD_BYTES:
+                self._refuse(TOO_LARGE)
+        elif cycle.more_body:
+            if self._bytes > MAX_WIRE_BYTES:
+                self._refuse(Problem(413, "too-large", f"Chunks and trailers have at most {MAX_WIRE_BYTES} bytes."))
+        elif cycle is not self._arrived:
+            self._arrived, self._waiting_since_s = cycle, None
 
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in VERSIONS:
@@ -85,11 +100,27 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() not in WITHOUT_BODY:
             # llhttp would hand on the body as another protocol's bytes, a proxy before it as this request's.
             self._give_up(Problem(400, "not-http", "No other protocol is spoken: leave Upgrade out."))
-        super().on_headers_complete()
+        if len(self.headers) > MAX_HEADERS or len(self.url) > MAX_TARGET_BYTES:
+            self._give_up(TOO_LARGE)
+        if self._bytes > MAX_HEADER_BYTES and sum(len(n) + len(v) + 4 for n, v in self.headers) > MAX_HEADER_BYTES:
+            self._give_up(TOO_LARGE)
+        self._begin()
 
-    def on_message_complete(self) -> None:
-        self._waiting_since_s = None
-        super().on_message_complete()
+    def _begin(self) -> None:
+        """uvicorn's `on_headers_complete`, without WebSockets and a root path, and with our own exchange."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version = self.parser.get_http_version()
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"], self.scope["query_string"] = url.path, url.query or b""
+        before, keep_alive = self.cycle, version != "1.0" and self.parser.should_keep_alive()
+        self.cycle = Exchange(self, keep_alive=keep_alive)
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # pipelined: its turn comes when those before it are answered
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, or was given up while it was parsed."""
@@ -118,6 +149,8 @@ class Connection(HttpToolsProtocol):
         raise ValueError(why.kind)  # out of llhttp, which then calls it malformed
 
     def _refuse(self, problem: Problem) -> None:
+        if self.transport.is_closing():
+            return
         body = problem.body()
         retry = b"retry-after: %d\r\n" % problem.retry_after_s if problem.retry_after_s is not None else b""
         head = b"content-type: %b\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n" % (

@@ -18,8 +18,7 @@ from recsvc.release import Release
 from recsvc.search import PERSONAL_WEIGHT, Found
 from recsvc.search.taste import evenly_spaced
 
-CONTENT = "item_content.npy"
-DIGITS = 6
+DECIMALS = 1e6
 Vector = NDArray[np.float32]
 Scores = NDArray[np.float64]
 
@@ -40,10 +39,8 @@ class Recommended:
 
     def document(self, shares: Shares) -> dict[str, Any]:
         """The explanations, in the items' order, and how they were found."""
-        content = _content(self.release.bundle)
-        contents = np.zeros(len(self.items))
-        if content is not None:
-            contents = np.einsum("id,d->i", content[self.items].astype(np.float64), self.user.astype(np.float64))
+        content = _content(self.release.bundle)[self.items].astype(np.float64)
+        contents = np.einsum("id,d->i", content, self.user.astype(np.float64))
         explained = [
             _by_history(self.release, shares, at, item, score, without_history=0.0)
             | {"parts": _parts(score, {"content": part})}
@@ -80,8 +77,6 @@ class Searched:
 
     def _contents(self) -> Scores:
         content = _content(self.release.bundle)
-        if content is None:
-            return np.zeros(len(self.found.items))
         exact = self.user.astype(np.float64)
         _, deviation = self.release.search.taste.scale(self.user)
         above_mean = content[self.found.items].astype(np.float64) - evenly_spaced(content).mean(axis=0)
@@ -133,10 +128,10 @@ def _how(shares: Shares) -> dict[str, Any]:
     }
 
 
-def _content(bundle: Bundle) -> Vector | None:
-    """float32 [items + 1, d], what of each item vector comes from its description; None where the model has no such."""
-    path = bundle.path / CONTENT
-    return np.load(path, mmap_mode="r") if path.exists() else None
+def _content(bundle: Bundle) -> Vector:
+    """float32 [items + 1, d], what of each item vector comes from its description; rows are read as they are used."""
+    content: Vector = np.load(bundle.content_path, mmap_mode="r")
+    return content
 
 
 def _rows(items: NDArray[np.int64], *columns: NDArray[Any]) -> list[tuple[Any, ...]]:
@@ -144,4 +139,5 @@ def _rows(items: NDArray[np.int64], *columns: NDArray[Any]) -> list[tuple[Any, .
 
 
 def _rounded(value: float) -> float:
-    return round(float(value), DIGITS)
+    # As the answer's scores are rounded: `round(value, 6)` may end on another digit.
+    return round(float(value) * DECIMALS) / DECIMALS

@@ -1,11 +1,6 @@
-"""The serving graph: history in, top-k out, in one ONNX file.
+"""A model's files: history in, top-k out, in one ONNX graph, and the same in fewer bits.
 
-torch exports the encoder (history -> user vector); scoring, masking and top-k are appended node by node,
-because k and the number of seen items are only known at run time and a traced graph would freeze them:
-
-    history -> encoder -> user -> Gemm(item table) -> ScatterElements(-inf at padding and seen) -> TopK
-
-The item table is in the file once: the encoder looks items up in the same tensor that scores them.
+torch exports the encoder (history -> user vector); `recsvc.graphs` puts scoring, masking and top-k around it.
 """
 
 from __future__ import annotations
@@ -16,18 +11,20 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
+from recsvc import graphs, sessions
 from recsvc.model import SasRec
+from recsvc.variants import write_variants
 
 OPSET = 18
-_TABLE = "item_embedding.weight"
+
+
+__all__ = ["OPSET", "ExportError", "check", "export", "run", "scores_of", "user_vectors", "write_variants"]
 
 
 class ExportError(Exception):
@@ -41,11 +38,14 @@ def export(model: SasRec, path: Path) -> None:
     [batch, seen], 0-padded, may have no column; ``k`` int64 [1], at most the number of items. Outputs
     ``items`` int64 [batch, k], ``scores`` float32 [batch, k], falling, and ``user`` float32 [batch, d].
     Where k exceeds the items that are not seen, the surplus has a score of -inf and means nothing.
+
+    One more input has a default and can be left out: ``known`` float32 [known, d], vectors that came out as ``user``
+    before. They make up the first rows of the batch, the histories (maybe none) the rest; ``seen`` has a row for each.
     """
-    graph_model = _encoder(model)
-    _append_ranking(graph_model.graph, model.item_embedding.embedding_dim)
-    onnx.checker.check_model(graph_model, full_check=True)
-    onnx.save(graph_model, str(path))
+    try:
+        graphs.save(graphs.serving_graph(_encoder(model)), path)
+    except graphs.GraphError as error:
+        raise ExportError(str(error)) from error
 
 
 def user_vectors(path: Path, histories: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -57,11 +57,7 @@ def run(
     path: Path, history: NDArray[np.int64], seen: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Run a graph file once on the CPU; returns items, scores, user. For checks: serving keeps a session."""
-    import onnxruntime  # noqa: PLC0415 - only this check needs it, and importing it costs 0.2 s
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = sessions.on_cpu(path, 2)
     feeds = {"history": history, "seen": seen, "k": np.array([k], dtype=np.int64)}
     items, scores, user = session.run(["items", "scores", "user"], feeds)
     return items, scores, user
@@ -102,38 +98,6 @@ def _encoder(model: SasRec) -> onnx.ModelProto:
     assert program is not None
     proto: onnx.ModelProto = program.model_proto
     return proto
-
-
-def _append_ranking(graph: onnx.GraphProto, dimensions: int) -> None:
-    if not any(tensor.name == _TABLE for tensor in graph.initializer):
-        raise ExportError(f"the exported encoder has no tensor {_TABLE!r} to score with")
-    graph.initializer.append(numpy_helper.from_array(np.zeros(1, dtype=np.int64), "ranking.padding_index"))
-    graph.initializer.append(numpy_helper.from_array(np.ones(1, dtype=np.int64), "ranking.one"))
-    graph.initializer.append(numpy_helper.from_array(np.full(1, -np.inf, dtype=np.float32), "ranking.never"))
-
-    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> None:
-        outputs = output.split()
-        graph.node.append(helper.make_node(kind, inputs, outputs, f"ranking.{outputs[0]}", **attributes))
-
-    node("Gemm", ["user", _TABLE], "all_scores", transB=1)
-    # Padding is always masked, whatever the caller put into `seen`, even no column at all.
-    node("Shape", ["seen"], "rows", start=0, end=1)
-    node("Concat", ["rows", "ranking.one"], "padding_shape", axis=0)
-    node("Expand", ["ranking.padding_index", "padding_shape"], "padding")
-    node("Concat", ["padding", "seen"], "hidden", axis=1)
-    node("Shape", ["hidden"], "hidden_shape")
-    node("Expand", ["ranking.never", "hidden_shape"], "nevers")
-    node("ScatterElements", ["all_scores", "hidden", "nevers"], "allowed", axis=1)
-    node("TopK", ["allowed", "k"], "scores items", axis=1, largest=1, sorted=1)
-    graph.input.append(helper.make_tensor_value_info("seen", TensorProto.INT64, ["batch", "seen"]))
-    graph.input.append(helper.make_tensor_value_info("k", TensorProto.INT64, [1]))
-    del graph.output[:]
-    for name, kind, columns in (
-        ("items", TensorProto.INT64, "k"),
-        ("scores", TensorProto.FLOAT, "k"),
-        ("user", TensorProto.FLOAT, dimensions),
-    ):
-        graph.output.append(helper.make_tensor_value_info(name, kind, ["batch", columns]))
 
 
 @contextlib.contextmanager

@@ -17,10 +17,12 @@ from typing import Protocol
 from recsvc.accelerator import AcceleratorState
 from recsvc.asgi import Answer, Request
 from recsvc.canary import Canary, K
+from recsvc.encoded import EncodedUsers
 from recsvc.fence import Replication, Verdict
 from recsvc.metrics import CONTENT_TYPE, Family, Histogram, Metrics, escaped, info
 from recsvc.release import Release
 from recsvc.reloading import Reloaded
+from recsvc.responses import Responses
 from recsvc.rollout import Outcome, Rollout
 from recsvc.watch import Watch
 from recsvc.writer import Writer
@@ -50,6 +52,7 @@ class Exposition:
     connections: Connections
     reloaded: Sequence[Reloaded]
     labels: Callable[[], dict[str, str]]
+    responses: Responses | None = None
 
     async def get(self, request: Request) -> Answer:
         """GET /metrics."""
@@ -62,6 +65,8 @@ class Exposition:
         yield from self._requests()
         yield from self._model(release)
         yield from self._accelerator(release)
+        yield from _encoded(release.encoded)
+        yield from _responses(self.responses)
         yield from self._writes()
         yield from self._replication()
         yield from self._canary()
@@ -157,6 +162,26 @@ class Exposition:
         if canary.asked_s is not None:
             text = "When the canary last asked."
             yield Family("recall_canary_timestamp_seconds", "gauge", text, canary.asked_s)
+
+
+def _encoded(users: EncodedUsers | None) -> Iterator[Family]:
+    if users is None:
+        return
+    asked = {"hit": float(users.hits), "miss": float(users.misses)}
+    yield Family("user_cache_lookups_total", "counter", "Users' vectors that were asked for.", asked, "result")
+    left = {"evicted": float(users.evicted), "event": float(users.dropped)}
+    yield Family("user_cache_removed_total", "counter", "Users' vectors let go of, by why.", left, "reason")
+    yield Family("user_cache_entries", "gauge", "Users' vectors kept.", len(users))
+    yield Family("user_cache_bytes", "gauge", "What these can take in memory.", users.bytes)
+
+
+def _responses(kept: Responses | None) -> Iterator[Family]:
+    if kept is None:
+        return
+    asked = {"hit": float(kept.hits), "miss": float(kept.misses)}
+    yield Family("response_cache_lookups_total", "counter", "Answers to identical requests asked for.", asked, "result")
+    yield Family("response_cache_evicted_total", "counter", "Answers let go of for newer ones.", kept.evicted)
+    yield Family("response_cache_bytes", "gauge", "What the kept answers take in memory.", kept.bytes)
 
 
 def _process() -> Iterator[Family]:

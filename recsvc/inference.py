@@ -2,7 +2,11 @@
 
 Nothing waits for company: a lone request runs at once, and under load batches grow by themselves to 64. The
 queue is bounded and every job has a deadline, so that overload is answered quickly with a refusal instead of
-slowly with late answers.
+slowly with late answers. On a GPU, where a batch of one leaves most of the device idle, a window may be set: then a
+batch waits that long after its first job, or until it is full.
+
+Users whose vector is known from before (`recsvc.encoded`) are only scored: one run of the graph encodes the others
+and scores all.
 """
 
 from __future__ import annotations
@@ -13,12 +17,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsvc.accelerator import Accelerator, Arrays
+from recsvc.encoded import NOBODY, EncodedUsers, Split, Vectors, Window
 
 MAX_BATCH = 64
 DRAIN_PERIOD_S = 0.01
@@ -43,6 +49,8 @@ class Job:
     history: Sequence[int]
     seen: Sequence[int]
     k: int
+    user: str = NOBODY
+    """Under which name the user's vector is kept; for NOBODY it is not."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,12 @@ class Batcher:
         max_queue: int,
         observe: Callable[[float], None],
         stages: Stages | None = None,
+        encoded: EncodedUsers | None = None,
+        window_s: float = 0.0,
     ) -> None:
         self._accelerator, self._max_queue, self._observe = accelerator, max_queue, observe
-        self._stages = stages
+        self._stages, self._encoded, self._window_s = stages, encoded, window_s
+        self._gathering: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._queue: deque[_Queued] = deque()
         self._running = False
@@ -103,7 +114,7 @@ class Batcher:
         future: asyncio.Future[Ranking] = loop.create_future()
         self._queue.append((job, future, deadline_s, time.monotonic()))
         if not self._running:
-            self._start_batch()
+            self._start_or_gather(loop)
         too_late = loop.call_later(deadline_s - time.monotonic(), _give_up, future)
         try:
             return await future
@@ -134,7 +145,18 @@ class Batcher:
         running_until_s = max(now_s, self._started_s + took_s)
         return running_until_s + took_s * (1 + len(self._queue) // MAX_BATCH)
 
+    def _start_or_gather(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start a batch now, or after the window that its first job opens."""
+        if self._window_s and len(self._queue) < MAX_BATCH:
+            if self._gathering is None:
+                self._gathering = loop.call_later(self._window_s, self._start_batch)
+            return
+        self._start_batch()
+
     def _start_batch(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         batch = self._next_batch()
         self._running = bool(batch)
         if not batch:
@@ -158,11 +180,17 @@ class Batcher:
         return batch
 
     def _run(self, jobs: list[Job]) -> list[Ranking]:
-        outputs, accelerator = self._accelerator.run(collate(jobs))
-        items, scores, users = outputs["items"], outputs["scores"], outputs["user"]
-        return [
-            Ranking(items[row, : job.k], scores[row, : job.k], users[row], accelerator) for row, job in enumerate(jobs)
-        ]
+        if self._encoded is None:
+            return _rankings(jobs, *self._accelerator.run(collate(jobs)))
+        windows = [Window.of(job.user, job.history) for job in jobs]
+        split = self._encoded.split(windows, degraded=self._accelerator.degraded)
+        order = split.hits + split.misses
+        outputs, device = self._accelerator.run(collate([jobs[at] for at in order], split))
+        if split.misses:
+            usual = device == self._accelerator.name
+            self._encoded.keep([windows[at] for at in split.misses], outputs["user"][len(split.hits) :], usual=usual)
+        rankings = _rankings([jobs[at] for at in order], outputs, device)
+        return [ranking for _, ranking in sorted(zip(order, rankings, strict=True), key=itemgetter(0))]
 
     def _finish(self, batch: list[_Queued], done: asyncio.Future[list[Ranking]]) -> None:
         self._took_s.append(time.monotonic() - self._started_s)
@@ -186,18 +214,32 @@ def _give_up(future: asyncio.Future[Ranking]) -> None:
         future.set_exception(DeadlinePassed())
 
 
-def collate(jobs: Sequence[Job]) -> Arrays:
-    """Return ``history`` int64 [batch, length] left-padded, ``seen`` int64 [batch, n], ``k`` int64 [1]."""
-    length = max(1, *(len(job.history) for job in jobs))
-    width = max(1, *(len(job.seen) for job in jobs))
-    history = np.zeros((len(jobs), length), dtype=np.int64)
-    seen = np.zeros((len(jobs), width), dtype=np.int64)
-    for row, job in enumerate(jobs):
-        if job.history:
-            history[row, length - len(job.history) :] = job.history
-        seen[row, : len(job.seen)] = job.seen
-    return {
-        "history": history,
-        "seen": seen,
+def _rankings(jobs: Sequence[Job], outputs: Arrays, accelerator: str) -> list[Ranking]:
+    items, scores, users = outputs["items"], outputs["scores"], outputs["user"]
+    return [Ranking(items[row, : job.k], scores[row, : job.k], users[row], accelerator) for row, job in enumerate(jobs)]
+
+
+def collate(jobs: Sequence[Job], split: Split | None = None) -> Arrays:
+    """Return ``history`` int64 [batch, length] left-padded, ``seen`` int64 [batch, n], ``k`` int64 [1].
+
+    Where the vectors of the first jobs are known, ``history`` has rows of the others only, and ``known`` float32
+    [known, d] is what ``split`` found.
+    """
+    known: Vectors | None = split.vectors if split and split.hits else None
+    encoded = jobs if known is None else jobs[len(known) :]
+    feeds: Arrays = {
+        "history": _padded([job.history for job in encoded], left=True),
+        "seen": _padded([job.seen for job in jobs], left=False),
         "k": np.array([max(1, *(job.k for job in jobs))], dtype=np.int64),
     }
+    return feeds if known is None else {**feeds, "known": known}
+
+
+def _padded(rows: Sequence[Sequence[int]], *, left: bool) -> NDArray[np.int64]:
+    """int64 [len(rows), longest, at least 1], with 0 where a row is shorter."""
+    width = max(map(len, rows), default=0) or 1
+    padded = np.zeros((len(rows), width), dtype=np.int64)
+    for place, row in zip(padded, rows, strict=True):
+        if row:
+            place[slice(width - len(row), None) if left else slice(len(row))] = row
+    return padded

@@ -41,10 +41,13 @@ class Learner(nn.Module):
         return self.encoder.items
 
     def meet(self, sequences: Sequence[NDArray[np.int64]]) -> None:
-        """Say what there is to learn from: which items were touched, and how often."""
-        counts = np.bincount(np.concatenate(sequences), minlength=self.items + 1)
+        """Say what there is to learn from: which items were touched, and how often.
+
+        What was met more often before keeps that count: a later training may see the newest events only.
+        """
+        counts = np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *sequences]), minlength=self.items + 1)
         counts[PADDING] = 0
-        self.counts.copy_(torch.from_numpy(counts))
+        self.counts.copy_(torch.maximum(self.counts.cpu(), torch.from_numpy(counts).float()))
 
     def candidates(self) -> Tensor:
         """The items that compete for the next place: bool [items + 1].

@@ -15,6 +15,7 @@ is drawn (Bengio and Senecal, 2008; Yi et al., RecSys 2019), and not for y, whic
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,8 @@ from torch.nn import functional
 PADDING = 0
 NEVER = -1e9
 """Stands for -inf, which would turn a gradient into NaN where all of a row is masked."""
+CELLS = 1 << 20
+"""Scores that are held at a time on a CPU: 4 MiB, about what a core's own cache holds."""
 
 Rows = Callable[[Tensor], Tensor]
 """Vectors of catalogue indices: int64 [n] -> float32 [n, d]."""
@@ -35,9 +38,48 @@ def full(states: Tensor, history: Tensor, target: Tensor, table: Tensor, candida
     ``candidates`` bool [items + 1]: the items that compete, padding not among them.
     """
     known = (history != PADDING) & (target != PADDING)
-    scores = states[known] @ table.T
-    scores = scores.scatter(1, _seen(history)[known], NEVER).masked_fill(~candidates, NEVER)
-    return functional.cross_entropy(scores, target[known])
+    barred = torch.nonzero(~candidates).squeeze(1)
+    losses: Tensor = _CrossEntropy.apply(states[known], table, target[known], _seen(history)[known], barred)  # type: ignore[no-untyped-call]
+    return losses / max(1, int(known.sum()))
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Summed cross entropy of ``states @ table.T`` whose scores only exist a few rows at a time.
+
+    The gradients are taken on the way (Hsu et al., "Liger Kernel", arXiv 2410.10989, does so on a GPU): scores of
+    a batch against a whole catalogue are the largest tensors of the training by far, and here they are written
+    once, into a buffer that stays in the cache.
+    """
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 - torch passes all of them by position
+        context: Any, states: Tensor, table: Tensor, target: Tensor, masked: Tensor, barred: Tensor
+    ) -> Tensor:
+        """``states`` [n, d], ``table`` [c, d], ``target`` int64 [n]; ``masked`` int64 [n, any], of each row, and
+        ``barred`` int64 [any], of all rows, are the columns that do not compete."""
+        weights, total = table.to(states.dtype), states.new_zeros((), dtype=torch.float32)
+        of_states, of_table = torch.empty_like(states), torch.zeros_like(table)
+        rows = max(64, CELLS // len(table)) if not states.is_cuda else len(states)
+        for part in (slice(start, start + rows) for start in range(0, len(states), rows)):
+            scores = (states[part] @ weights.T).float()
+            own = scores.gather(1, target[part, None])
+            scores.scatter_(1, masked[part], NEVER).index_fill_(1, barred, NEVER).scatter_(1, target[part, None], own)
+            top = scores.amax(dim=1, keepdim=True)
+            # Beyond -80 nothing is left of a share, but exp() takes six times as long where it underflows.
+            shares = scores.sub_(top).clamp_(min=-80.0).exp_()
+            sums = shares.sum(dim=1, keepdim=True)
+            total += (sums.log() + top - own).sum()
+            shares.div_(sums).scatter_add_(1, target[part, None], torch.full_like(own, -1.0))
+            shares = shares.to(states.dtype)
+            of_states[part] = shares @ weights
+            of_table += (shares.T @ states[part]).to(table.dtype)
+        context.save_for_backward(of_states, of_table)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        of_states, of_table = context.saved_tensors
+        return of_states * gradient, of_table * gradient, None, None, None
 
 
 def sampled(states: Tensor, history: Tensor, target: Tensor, rows: Rows, sample: Sample) -> Tensor:
@@ -79,10 +121,11 @@ class Sampler:
         """A new sample, by torch's own random numbers."""
         # Exponential races give a weighted sample without replacement; torch.multinomial stops at 2^24 items.
         races = torch.empty_like(self.shares).exponential_() / self.shares
-        items = races.topk(self.size, largest=False).indices
-        # An item is in the sample with probability 1 - exp(-t q), t being where the race was cut off.
-        cut = races[items].max()
-        correction = torch.log(-torch.expm1(-cut * self.shares[items]))
+        first = races.topk(min(self.size + 1, len(races)), largest=False)
+        items = first.indices[: self.size]
+        # Given when the first loser came in at t, an item was drawn with probability 1 - exp(-t q); where nobody
+        # lost, t is infinite and so is the certainty.
+        correction = torch.log(-torch.expm1(-first.values[-1] * self.shares[items]))
         column = torch.zeros(len(self.shares), dtype=torch.int64, device=items.device)
         column[items] = torch.arange(1, self.size + 1, device=items.device)
         return Sample(items, correction, column)

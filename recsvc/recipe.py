@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from recsvc.bundle import FORMAT_VERSION
 
-RECIPE_VERSION = 4
+RECIPE_VERSION = 5
 """Raise when the code makes another bundle of the same settings: cached ones are then no longer found."""
 
 Progress = Callable[[str, int, int, str], None]
@@ -33,7 +34,9 @@ class Shape:
 class Plan:
     """How long and how fast to learn. The time is a bound; on a quiet machine the epochs run out first."""
 
-    epochs: int = 10
+    epochs: int = 14
+    epoch_steps: int = 50
+    """An epoch goes through small data several times, until it has taken so many steps."""
     refit_epochs: int = 2
     budget_s: float = 120.0
     """For all training; the step in flight when it ends is finished (0.1 s)."""
@@ -47,6 +50,8 @@ class Plan:
     """Stop after so many epochs without a better validation NDCG@10."""
     id_dropout: float = 0.1
     """Share of items that are known by their description alone in a step, where there are descriptions."""
+    resume_epochs: int = 6
+    """Over what is new, where a training goes on from an earlier bundle."""
     full_softmax_items: int = 10_000
     """Larger catalogues are learnt against a sample of ``sampled_items`` items a step."""
     sampled_items: int = 4096
@@ -63,6 +68,11 @@ class Settings:
     seed: int = 0
     shape: Shape = field(default_factory=Shape)
     plan: Plan = field(default_factory=Plan)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Settings:
+        """Settings from a manifest, as `dataclasses.asdict` wrote them; raises TypeError or KeyError on others."""
+        return cls(document["seed"], Shape(**document["shape"]), Plan(**document["plan"]))
 
     def key(self, data_sha256: str, **more: object) -> str:
         """Return 16 hex digits that depend on the data, every setting, and the code's recipe and format.

@@ -11,7 +11,9 @@ import numpy as np
 
 from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_feeds
 from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
+from recsvc.encoded import EncodedUsers
 from recsvc.inference import MAX_BATCH, Batcher, Stages
+from recsvc.precision import AUTO, Chosen, choose
 from recsvc.search import SearchIndex
 
 WARM_K = 20
@@ -29,6 +31,9 @@ class Release:
     accelerator: Accelerator
     batcher: Batcher
     search: SearchIndex
+    variant: Chosen
+    encoded: EncodedUsers | None = None
+    """Users' vectors by this model; None where each request is to be encoded."""
 
     @property
     def version(self) -> str:
@@ -55,6 +60,10 @@ class Opening:
     observe: Callable[[float], None]
     boundary: Boundary
     stages: Stages | None = None
+    variant: str = AUTO
+    user_cache_mb: float = 0.0
+    """0 keeps no user vectors."""
+    batch_window_us: int = 0
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
@@ -79,27 +88,55 @@ class Opening:
 
     def _open(self, bundle: Bundle, search: SearchIndex | None) -> Release:
         embeddings = np.load(bundle.embeddings_path)
+        chosen = choose(bundle, self.variant, self.accelerator, self.threads)
         accelerator = open_accelerator(
-            self.accelerator, bundle.model_path, self.threads, sample_feeds(1, 1, 1), self.boundary
+            self.accelerator,
+            chosen.path_of(bundle, chosen.device),
+            self.threads,
+            sample_feeds(1, 1, 1),
+            self.boundary,
+            fallback=chosen.path_of(bundle, chosen.fallback),
         )
         try:
-            _warm_up(accelerator, bundle, len(embeddings) - 1)
+            dimensions = _warm_up(accelerator, bundle, len(embeddings) - 1)
+            encoded = self._encoded(bundle, dimensions, chosen)
         except Exception:
             accelerator.close()
             raise
-        batcher = Batcher(accelerator, max_queue=self.max_queue, observe=self.observe, stages=self.stages)
+        batcher = Batcher(
+            accelerator,
+            max_queue=self.max_queue,
+            observe=self.observe,
+            stages=self.stages,
+            encoded=encoded,
+            # A CPU is as fast with a batch of one: waiting for company would only be waiting.
+            window_s=0.0 if accelerator.name == "cpu" else self.batch_window_us / 1e6,
+        )
         index = search.with_embeddings(embeddings) if search else SearchIndex(bundle.items, embeddings)
-        return Release(bundle, accelerator, batcher, index)
+        return Release(bundle, accelerator, batcher, index, chosen, encoded)
+
+    def _encoded(self, bundle: Bundle, dimensions: int, chosen: Chosen) -> EncodedUsers | None:
+        if not self.user_cache_mb:
+            return None
+        one_file = chosen.device is chosen.fallback
+        return EncodedUsers(dimensions, bundle.max_length, round(self.user_cache_mb * 1e6), one_file=one_file)
 
 
-def _warm_up(accelerator: Accelerator, bundle: Bundle, items: int) -> None:
-    """Raises ValueError where a model over ``items`` items gives scores that are not numbers."""
+def _warm_up(accelerator: Accelerator, bundle: Bundle, items: int) -> int:
+    """Return how many numbers a user's vector has.
+
+    Raises ValueError where a model over ``items`` items gives scores that are not numbers.
+    """
+    k = min(WARM_K, items - 1)
     for batch in (1, MAX_BATCH):
-        feeds = sample_feeds(batch, bundle.max_length, min(WARM_K, items - 1))
+        feeds = sample_feeds(batch, bundle.max_length, k)
         accelerator.warm_up(feeds)
-    scores = accelerator.run(feeds)[0]["scores"]
-    if not np.isfinite(scores).all():
+    outputs, _ = accelerator.run(feeds)
+    if not np.isfinite(outputs["scores"]).all():
         raise ValueError("its scores are not numbers")
+    known = {"history": np.zeros((0, 1), dtype=np.int64), "known": outputs["user"][:1].copy()}
+    accelerator.warm_up({**sample_feeds(1, 1, k), **known})
+    return int(outputs["user"].shape[1])
 
 
 def _catalogue(bundle: Bundle) -> object:

@@ -60,6 +60,7 @@ class _Wire(asyncio.Protocol):
     def __init__(self) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.pending: deque[_Pipeline] = deque()
+        self._unsent: list[bytes] = []
         self._reader = hiredis.Reader(protocolError=ProtocolError, replyError=ReplyError, notEnoughData=_NOT_YET)
         self._transport: asyncio.Transport | None = None
 
@@ -98,8 +99,17 @@ class _Wire(asyncio.Protocol):
             raise StoreUnavailable("connection lost", sent=False)
         pipeline = _Pipeline(len(commands), asyncio.get_running_loop().create_future())
         self.pending.append(pipeline)
-        self._transport.write(encode(commands))
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._unsent.append(encode(commands))
         return pipeline
+
+    def _send(self) -> None:
+        """Write what this turn of the loop has asked for at once: a write is a system call, and wakes the server."""
+        commands = b"".join(self._unsent)
+        self._unsent.clear()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(commands)
 
     def abort(self) -> None:
         if self._transport is not None:

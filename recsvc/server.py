@@ -38,10 +38,12 @@ from recsvc.inference import Stages
 from recsvc.listening import Address, Server, allow_files, listeners
 from recsvc.logs import start_logging
 from recsvc.metrics import Metrics, Stage
+from recsvc.precision import AUTO, CHOICES
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
 from recsvc.release import Opening, Refused
 from recsvc.reloading import Reloaded, keep_looking, read_again
 from recsvc.resp import Link
+from recsvc.responses import Responses
 from recsvc.rollout import Attempt, Outcome, Rollout
 from recsvc.tls import Certificate, CertificateError
 from recsvc.tokens import TokenFileError, Tokens
@@ -51,6 +53,7 @@ from recsvc.writer import Writer
 log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
+USER_CACHE_MB = 64.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ class Settings:
     max_connections: int
     request_timeout_s: float
     canary_s: float
+    variant: str
+    user_cache_mb: float
+    response_cache_mb: float
+    batch_window_us: int
 
 
 @dataclass(frozen=True)
@@ -133,10 +140,40 @@ def read_arguments(argv: Sequence[str] | None) -> Settings:
     parser.add_argument("--max-connections", type=int, default=Limits.max_connections)
     parser.add_argument("--request-timeout-s", type=float, default=Limits.request_s, help="for a request to arrive")
     parser.add_argument("--canary-s", type=float, default=30.0, help="seconds between two rounds; 0 asks nothing")
+    _add_speed_arguments(parser)
     settings = Settings(**vars(parser.parse_args(argv)))
     if (settings.tls_cert is None) != (settings.tls_key is None):
         parser.error("--tls-cert and --tls-key go together")
     return settings
+
+
+def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variant", choices=CHOICES, default=AUTO, help="bits of the model's numbers")
+    cache = parser.add_mutually_exclusive_group()
+    cache.add_argument(
+        "--user-cache-mb",
+        type=float,
+        default=USER_CACHE_MB,
+        metavar="MB",
+        help="for users' vectors, each used until its user's history changes (default: %(default)s)",
+    )
+    cache.add_argument(
+        "--no-user-cache",
+        dest="user_cache_mb",
+        action="store_const",
+        const=0.0,
+        help="encode the user anew for each request",
+    )
+    parser.add_argument(
+        "--response-cache-mb", type=float, default=0.0, metavar="MB", help="for answers to identical requests (off)"
+    )
+    parser.add_argument(
+        "--batch-window-us",
+        type=int,
+        default=0,
+        metavar="US",
+        help="how long a batch waits for more jobs on an accelerator; never on a CPU (default: %(default)s)",
+    )
 
 
 def _address(text: str) -> Address:
@@ -185,7 +222,9 @@ def build(settings: Settings) -> tuple[Parts, list[Link]]:
     place = Place(settings.node, us, settings.master_name, settings.replication)
     watch = Watch(place, store, heartbeat, sentinels)
     identity = Identity(settings.region, settings.node)
-    parts = Parts(identity, rollout, pseudonym, store, watch, Writer(writing, watch), metrics, settings.deadline_s)
+    responses = Responses(round(settings.response_cache_mb * 1e6)) if settings.response_cache_mb else None
+    writer = Writer(writing, watch)
+    parts = Parts(identity, rollout, pseudonym, store, watch, writer, metrics, settings.deadline_s, responses)
     return parts, [store, writing, heartbeat, *sentinels.values()]
 
 
@@ -194,7 +233,15 @@ def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
     boundary = Boundary()
     stages = Stages(metrics.stages[Stage.QUEUE].observe, metrics.stages[Stage.INFERENCE].observe)
     opening = Opening(
-        settings.accelerator, settings.threads, settings.max_queue, metrics.batch_sizes.observe, boundary, stages
+        settings.accelerator,
+        settings.threads,
+        settings.max_queue,
+        metrics.batch_sizes.observe,
+        boundary,
+        stages,
+        variant=settings.variant,
+        user_cache_mb=settings.user_cache_mb,
+        batch_window_us=settings.batch_window_us,
     )
     try:
         return Rollout(opening(settings.bundle), opening)
@@ -220,7 +267,15 @@ async def serve(parts: Parts, links: list[Link], sockets: list[socket.socket], d
     admit = None if doors.tokens is None else doors.tokens.admit
     public = Server(Application(routes, api.identity_headers, parts.metrics, admit), limits, doors.context)
     exposition = Exposition(
-        parts.rollout, parts.watch, parts.writer, parts.metrics, canary, public, doors.reloaded, api.labels
+        parts.rollout,
+        parts.watch,
+        parts.writer,
+        parts.metrics,
+        canary,
+        public,
+        doors.reloaded,
+        api.labels,
+        parts.responses,
     )
     routes["/metrics"] = {"GET": exposition.get}
     admin = Server(Application(Admin(parts.rollout, api.state).routes(), api.identity_headers), limits)

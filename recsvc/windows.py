@@ -59,14 +59,17 @@ def windows(
     Windows are cut from a random place in every epoch, so that an item meets different contexts; between them
     they predict each item of a sequence but the first, most of them once. Windows of like length share a batch,
     which holds as many of them as take no more than ``batch`` full windows' cells.
+
+    A negative index is an item that is known already: it is input and no target. Windows without a target are
+    left out.
     """
-    cut = [window for sequence in sequences for window in _cut(sequence, length + 1, rng)]
+    cut = [window for sequence in sequences for window in _cut(sequence, length + 1, rng) if (window[1:] > 0).any()]
     mixed = rng.permutation(len(cut))
     batches = [group for pool in _pools(mixed, POOL * batch) for group in _alike(cut, pool, batch * length)]
     for place in rng.permutation(len(batches)):
         group = [cut[index] for index in batches[place]]
         rows = torch.from_numpy(pad(group, max(map(len, group))))
-        yield rows[:, :-1], rows[:, 1:]
+        yield rows[:, :-1].abs(), rows[:, 1:].clamp(min=0)
 
 
 def _pools(order: Indices, size: int) -> Iterator[Indices]:

@@ -1,13 +1,15 @@
 """Speeds, measured and printed, never asserted: ``nox -s bench -- judge report index`` (default: all in BENCHES).
 
 Every figure is shown with its spread over the rounds; ``--rounds N`` says how many. Those in TABLES compare things with
-one another, print a table of their own and run by name only: some of them install other servers.
+one another, print a table of their own and run by name only: some of them install other servers. ``accelerator`` prints
+distributions and has options of its own (``accelerator --help``).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,10 +24,14 @@ from drills.recording.rundir import RunDir
 from drills.spec import Topology
 from drills.targets.local.target import LocalTarget
 from drills.verdict import Verdict
+from tests import bench_accelerator
 from tests.bench_index import index
 from tests.bench_measures import measures
+from tests.bench_overhead import overhead
 from tests.bench_report import report
 from tests.bench_serving import serving
+from tests.bench_topk import topk
+from tests.bench_users import users
 
 Figures = dict[str, float]
 
@@ -76,14 +82,20 @@ BENCHES: dict[str, Callable[[Path], Iterator[Figures]]] = {
     "measures": measures,
     "report": report,
     "index": index,
+    "topk": topk,
+    "overhead": overhead,
 }
 
 TABLES: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "serving": serving,
+    "users": users,
 }
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["accelerator"]:
+        bench_accelerator.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="BENCH", help=f"of {', '.join([*BENCHES, *TABLES])}")
     parser.add_argument("--rounds", type=int, default=4)

@@ -187,6 +187,8 @@ def _same_answers(running: list[Contender]) -> dict[str, int]:
 def _turn(contender: Contender, seconds: float, number: int) -> None:
     contender.server.go_on()
     try:
+        if contender.node:
+            contender.node.wait_until_ready()
         for load, how in LOADS.items():
             before = contender.node.batches() if contender.node else (0.0, 0.0)
             plan = {"port": contender.port, "requests": str(contender.requests), "seconds": seconds, "seed": number}

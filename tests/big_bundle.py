@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 
 from recsvc import bundle
 
+RECIPE = 2
+"""Raise when this module makes another bundle: cached ones are then no longer found."""
 HISTORY = 50
 """Every user's items: as many as the model takes in, which is the dearest case."""
 
@@ -27,13 +30,14 @@ def write(folder: Path, *, items: int = 100_000, users: int = 4_096, seed: int =
     folder.mkdir(parents=True)
     export.export(model, folder / bundle.MODEL)
     np.save(folder / bundle.EMBEDDINGS, model.item_embedding.weight.detach().numpy())
-    catalogue = [bundle.Item(f"i{index}", f"Thing {index}", None, ()) for index in range(1, items + 1)]
-    drawn = np.random.default_rng(seed).integers(1, items + 1, (users, HISTORY))
+    draw = np.random.default_rng(seed)
+    catalogue = [bundle.Item(f"i{index}", _title(draw), None, ()) for index in range(1, items + 1)]
+    drawn = draw.integers(1, items + 1, (users, HISTORY))
     histories = {f"u{user}": [f"i{index}" for index in row] for user, row in enumerate(drawn.tolist())}
     _json(folder / bundle.ITEMS, [asdict(item) for item in catalogue])
     _json(folder / bundle.HISTORIES, histories)
     _json(folder / bundle.EVALUATION, {"users": ["u0"], "expected": {"u0": ["i1"]}})
-    digests = {name: bundle.file_sha256(folder / name) for name in bundle.PAYLOAD}
+    digests = bundle.digests_in(folder)
     manifest = {
         "format": bundle.FORMAT_VERSION,
         "version": bundle.content_version(digests),
@@ -47,9 +51,21 @@ def write(folder: Path, *, items: int = 100_000, users: int = 4_096, seed: int =
     return folder
 
 
+@functools.cache
+def words() -> list[str]:
+    """The words that titles are made of: a search for one finds about one item in a thousand."""
+    syllables = ("ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "wo", "zu")
+    return [first + second + third for first in syllables for second in syllables for third in syllables]
+
+
+def _title(draw: np.random.Generator) -> str:
+    known = words()
+    return " ".join(known[index] for index in draw.integers(0, len(known), 3))
+
+
 def cached(root: Path, *, items: int = 100_000) -> Path:
     """The bundle under ``root``, made on first use: its folder is named by what decides its content."""
-    folder = root / f"bench-bundle-{bundle.FORMAT_VERSION}-{items}"
+    folder = root / f"bench-bundle-{bundle.FORMAT_VERSION}.{RECIPE}-{items}"
     if not (folder / bundle.MANIFEST).exists():
         unfinished = folder.with_suffix(".part")
         write(unfinished, items=items)

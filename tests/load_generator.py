@@ -7,6 +7,7 @@ It is no part of what it measures: pin it to another core than the server's.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -22,13 +23,17 @@ import numpy as np
 import uvloop
 
 CONNECTIONS_OPEN_LOOP = 128
+NUMBER = "#########"
+"""Stands in a request for a number that no other request has."""
+_NUMBER = NUMBER.encode()
 CONNECT_TRIES, CONNECT_RETRY_S = 50, 0.05
 LAST_ANSWERS_S = 2.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask for. ``requests``: a file of JSON lines ``[path, body]``, asked for in random order.
+    """What to ask for. ``requests``: a file of JSON lines ``[path, body]``, asked for in random order; a body that is
+    null makes it a GET.
 
     Closed loop: ``connections`` of them, each asking as soon as it is answered. Open loop: ``rate`` a second, arriving
     as a Poisson process whatever the server does, and latencies count from when a request was due. The first
@@ -97,6 +102,7 @@ class Generator:
         self.plan = plan
         self._requests = _http(plan)
         self._random = random.Random(plan.seed)
+        self._numbers = itertools.count(plan.seed * 10_000_000)
         self._free: deque[Connection] = deque()
         self._waiting: deque[int] = deque()
         self._busy: set[Connection] = set()
@@ -160,10 +166,16 @@ class Generator:
 
     def _ask(self, connection: Connection, due_ns: int) -> None:
         self._busy.add(connection)
-        connection.ask(self._random.choice(self._requests), due_ns)
+        connection.ask(self._drawn(), due_ns)
 
     def _next(self, connection: Connection) -> None:
-        connection.ask(self._random.choice(self._requests), time.monotonic_ns())
+        connection.ask(self._drawn(), time.monotonic_ns())
+
+    def _drawn(self) -> bytes:
+        request = self._random.choice(self._requests)
+        if _NUMBER in request:
+            request = request.replace(_NUMBER, b"%09d" % next(self._numbers))
+        return request
 
     def answered(self, connection: Connection, status: int) -> None:
         due_ns, now_ns = connection.due_ns, time.monotonic_ns()
@@ -207,9 +219,11 @@ def _http(plan: Plan) -> list[bytes]:
     requests = []
     for line in Path(plan.requests).read_text(encoding="utf-8").splitlines():
         path, body = json.loads(line)
-        content = json.dumps(body, separators=(",", ":")).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{plan.port}\r\nContent-Type: application/json\r\n"
-        requests.append(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+        method = "GET" if body is None else "POST"
+        content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        described = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{plan.port}\r\n{described}\r\n"
+        requests.append(head.encode() + content)
     return requests
 
 

@@ -395,7 +395,7 @@ method:
         ("node_slow", "", "'node' is missing. It takes node (such as primary/node-1), share"),
         ("store_pause", "region: primry", "there is no region 'primry' in this drill. Did you mean 'primary'?"),
         ("replication_stop", "region: primary", "this fault takes no arguments"),
-        ("gpu_loss", "node: standby/node-1, layer: real", "Known: auto, context, hidden, simulated."),
+        ("gpu_loss", "node: standby/node-1, layer: real", "Known: auto, context, process, hidden, simulated."),
         (
             "partition",
             "a: primary, b: 'edge, stanby'",

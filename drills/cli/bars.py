@@ -32,8 +32,6 @@ def bars(quiet: bool = False, console: Console = ERR) -> Iterator[Progress]:
 
         def show(what: str, done: float | None = None, total: float | None = None) -> None:
             stage, _, message = what.partition(": ")
-            if stage == "error":  # it is said once, after the bars
-                return
             if stage not in tasks:
                 tasks[stage] = display.add_task("", total=total, stage=stage)
             display.update(tasks[stage], completed=done or 0, total=total, description=escape(message))

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from drills import model
+from drills.cli import quality, search_quality
 from drills.cli.arguments import AsJson, complete_bundle
 from drills.cli.bars import bars
-from drills.cli.model_tables import print_bundle, print_bundles, print_cleaning, print_report
+from drills.cli.model_tables import print_bundle, print_bundles, print_cleaning, print_export
 from drills.cli.terminal import ERR, OUT
 from drills.home import cache
 from drills.interruption import interruptible
@@ -78,6 +80,16 @@ Bundle = Annotated[
 ]
 
 
+class WithBareResume(TyperCommand):
+    """Takes ``--resume`` without a name for ``--resume default``."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        following = [*args[1:], "-"]
+        bare = (part == "--resume" and after.startswith("-") for part, after in zip(args, following, strict=True))
+        named = [[part, model.DEFAULT] if alone else [part] for part, alone in zip(args, bare, strict=True)]
+        return super().parse_args(ctx, [part for parts in named for part in parts])
+
+
 @app.command()
 def prepare(
     context: typer.Context,
@@ -109,7 +121,7 @@ def prepare(
         print_cleaning(found)
 
 
-@app.command()
+@app.command(cls=WithBareResume)
 def train(
     context: typer.Context,
     data: Data = "auto",
@@ -124,8 +136,21 @@ def train(
         str, typer.Option(metavar="NAME", help="default (minutes on two cores) or quality (an hour, or a GPU).")
     ] = "default",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    device: Annotated[str, typer.Option(metavar="KIND", help="auto, cuda or cpu.")] = "auto",
     budget_s: Annotated[
         float | None, typer.Option(min=1, metavar="S", help="Bound on the time of training; default: the preset's.")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[BUNDLE]",
+            help="Go on from this model with what is new in the data; without a name: from the reference model.",
+            autocompletion=complete_bundle,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="New is what came after; default: after the newest that the model knows."),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Train even if the cache has this model.")] = False,
     as_json: AsJson = False,
@@ -138,6 +163,8 @@ def train(
 
     [bold]recdr model train --data ml-1m --preset quality --device cuda[/bold]   the published level
 
+    [bold]recdr model train --data file:orders.csv --resume 3f2a --since 2026-11-01[/bold]   a month later
+
     Then [bold]recdr drill run failover --model VERSION[/bold]. Exits 2 where the data cannot be had or read.
     """
     found = _call("train", _options(context), as_json)
@@ -149,20 +176,42 @@ def train(
 @app.command()
 def evaluate(
     bundle: Bundle = None,
-    k: Annotated[str, typer.Option(metavar="K,K", help="Cut-offs, such as 5,10,20.")] = "10,20",
+    k: Annotated[str, typer.Option(metavar="K,K", help="Cut-offs, such as 5,10,20.")] = "1,5,10,20",
+    search: Annotated[bool, typer.Option(help="Measure search too, on queries made from held-out items.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Measure how good a model is on what its training never saw, beside simple baselines.
 
-    Leave-one-out over the full catalogue, seen items masked. Without a name: the reference model.
+    Leave-one-out over the full catalogue, seen items masked; search on queries made from the same held-out items.
+    Without a name: the reference model.
 
     [bold]recdr model evaluate[/bold]
 
     [bold]recdr model evaluate 3f2a --k 5,10,50 --json > report.json[/bold]
     """
-    found = _call("evaluate", [bundle or model.DEFAULT, "--k", k], as_json)
+    found = _call("evaluate", [bundle or model.DEFAULT, "--k", k, *([] if search else ["--no-search"])], as_json)
     if not _print_json(found, as_json):
-        print_report(found)
+        for renderable in [*quality.tables(found), *search_quality.tables(found["search"])]:
+            OUT.print(renderable)
+
+
+@app.command()
+def export(
+    output: Annotated[Path, typer.Option(help="A folder that does not exist or is empty.", file_okay=False)],
+    bundle: Bundle = None,
+    variant: Annotated[str, typer.Option(metavar="KIND", help="fp32, fp16, int8 or all.")] = "all",
+    as_json: AsJson = False,
+) -> None:
+    """Write a model as ONNX files that run elsewhere, with the loss of each variant. Nothing about users is in them.
+
+    [bold]recdr model export --output reference/[/bold]   the reference model, in all variants
+
+    [bold]recdr model export 3f2a --variant int8 --output edge/[/bold]
+    """
+    arguments = [bundle or model.DEFAULT, "--variant", variant, "--output", str(output)]
+    found = _call("export", arguments, as_json)
+    if not _print_json(found, as_json):
+        print_export(found)
 
 
 @app.command()

@@ -96,10 +96,20 @@ def figures_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def print_report(found: Mapping[str, Any]) -> None:
-    """A model's evaluation."""
-    OUT.print(Text.assemble(("model ", "dim"), (found["version"], "bold"), ("   on ", "dim"), str(found["data"])))
-    OUT.print(figures_table(found["report"]))
+def print_export(found: Mapping[str, Any]) -> None:
+    """The variants of a model that were written, and what each costs."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("variant", "file", "size", "recall@20 kept", ""):
+        table.add_column(name, justify="right" if name in ("size", "recall@20 kept") else "left")
+    for name, about in found["variants"].items():
+        kept = about.get("recall_at_20_ratio")
+        note = "" if about.get("usable", True) else f"below {about['minimum_recall_ratio']:g}: no node serves it"
+        share = "-" if kept is None else f"{kept:.4f}"
+        table.add_row(name, about["file"], _size(about["bytes"]), share, Text(note, "yellow"))
+    OUT.print(table)
+    OUT.print(
+        Text.assemble(("written to ", "dim"), found["output"], "; export.json says how to ask it"), soft_wrap=True
+    )
 
 
 def print_bundles(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -108,14 +118,15 @@ def print_bundles(rows: Sequence[Mapping[str, Any]]) -> None:
         OUT.print("No models yet: 'recdr model train' makes the reference model.")
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("version", "data", "made", *METRICS.values(), ""):
+    for name in ("version", "data", "preset", "made", *METRICS.values(), ""):
         table.add_column(name, justify="right" if name in METRICS.values() else "left", no_wrap=name == "version")
     for row in rows:
         figures = (row["metrics"].get(name) for name in METRICS)
         note = "default" if row["default"] else "" if row["usable"] else "of another version of recdr"
         cells = ("-" if figure is None else f"{figure:.4f}" for figure in figures)
         style = "" if row["usable"] else "dim"
-        table.add_row(row["version"], str(row["data"] or "-"), _when(row["created"]), *cells, note, style=style)
+        about = (row["version"], str(row["data"] or "-"), str(row["preset"] or "-"), _when(row["created"]))
+        table.add_row(*about, *cells, note, style=style)
     OUT.print(table)
 
 

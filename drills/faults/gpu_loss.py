@@ -1,9 +1,10 @@
 """Accelerators fail: under a running request, or so that a node starts without one.
 
-Three layers. ``context``: a trap kernel in the serving process's own CUDA context, as after XID 13, 31 or 43; the error
-is sticky, only a restart helps. ``hidden``: the node restarts with ``/dev/nvidia*`` masked in a mount namespace of its
-own, as after XID 79, when a GPU has fallen off the bus. ``simulated``: where there is no GPU, the inference layer
-raises the same error as after a lost context where it hands over to the device.
+Four layers. ``context``: a trap kernel in the service's own CUDA context, as after XID 13, 31 or 43; the error is
+sticky, and only another process helps. ``process``: the process that holds the accelerator is killed, and so is each
+that takes its place, as by a driver that crashes. ``hidden``: the node restarts with ``/dev/nvidia*`` masked in a mount
+namespace of its own, as after XID 79, when a GPU has fallen off the bus. ``simulated``: where there is no GPU, the
+inference layer raises the same error as after a lost context where it hands over to the device.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ _FIDELITY = {
         "that the service survives a sticky CUDA error in its own context, as after XID 13, 31 or 43",
         "a GPU that fell off the bus or needs a reset",
     ),
+    "process": Fidelity(
+        "real",
+        "that the service survives the death of the process that holds its accelerator, answers what is in flight on "
+        "the CPU, starts another again and again without a storm, and comes back with the first that lives",
+        "a driver: the process is killed by a signal, whatever it computes on",
+    ),
     "hidden": Fidelity(
         "real",
         "that a node starts and serves without the GPU it should have, as after XID 79, and that its peers carry on",
@@ -40,10 +47,11 @@ _FIDELITY = {
 class GpuLoss(Picking):
     """Make the accelerator of ``node``, or of ``count`` nodes of ``region``, fail.
 
-    ``layer`` is ``auto`` (default: ``context`` on a GPU, else ``simulated``), ``context``, ``hidden`` or ``simulated``.
+    ``layer`` is ``auto`` (default: ``context`` on a GPU, else ``simulated``), ``context``, ``process``, ``hidden`` or
+    ``simulated``.
     """
 
-    layer: Literal["auto", "context", "hidden", "simulated"] = "auto"
+    layer: Literal["auto", "context", "process", "hidden", "simulated"] = "auto"
     name: ClassVar[str] = "gpu_loss"
     needs: ClassVar[tuple[type, ...]] = (GpuFaultable,)
     effect_timeout_s: ClassVar[float] = 15.0

@@ -14,16 +14,24 @@ log = logging.getLogger(__name__)
 
 
 def open_accelerator(
-    choice: str, model: Graphs, threads: int, sample: Arrays, boundary: Boundary | None = None
+    choice: str,
+    model: Graphs,
+    threads: int,
+    sample: Arrays,
+    boundary: Boundary | None = None,
+    *,
+    fallback: Graphs | None = None,
 ) -> Accelerator:
     """Return the accelerator for ``auto``, ``cuda``, ``cpu`` or ``simulated``; close it when nobody asks any more.
 
     ``auto`` is CUDA where a run of ``sample`` on it succeeds, else the CPU. ``cuda`` without a working device
-    starts degraded on the CPU, and goes on trying: a node that lost its GPU has to come up all the same.
+    starts degraded on the CPU, and goes on trying: a node that lost its GPU has to come up all the same. ``fallback``
+    is what the CPU runs, where that is not ``model``.
     """
+    on_cpu = model if fallback is None else fallback
     boundary = boundary or Boundary()
     if choice == "cpu" or (choice == "auto" and _why_not()):
-        return Accelerator(SessionDevice("cpu", model, threads), None)
+        return Accelerator(SessionDevice("cpu", on_cpu, threads), None)
     name = "cuda" if choice == "auto" else choice
     device = ProcessDevice(name, model, threads, boundary)
     # Its process starts while this one opens its own session.
@@ -31,7 +39,7 @@ def open_accelerator(
     supervisor = Supervisor(accelerator, device, boundary, sample)
     supervisor.start()
     try:
-        cpu = SessionDevice("cpu", model, threads)
+        cpu = SessionDevice("cpu", on_cpu, threads)
     except Exception:
         accelerator.close()
         raise

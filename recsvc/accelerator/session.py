@@ -5,8 +5,9 @@ from __future__ import annotations
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
-from recsvc import gpu_trap
+from recsvc import gpu_trap, sessions
 from recsvc.accelerator.device import CPU, CUDA, MODEL, Arrays, Boundary, Graphs, NotFailable, by_name, what_can_fail
+from recsvc.binding import BoundSession
 
 SIMULATED_ERROR = "[ONNXRuntimeError] : 1 : FAIL : CUDA failure 719: unspecified launch failure ; (simulated)"
 
@@ -16,22 +17,22 @@ class SessionDevice:
 
     def __init__(self, name: str, graphs: Graphs, threads: int) -> None:
         self.name = name
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Several nodes share the cores: a thread that spins while it waits takes them from the others.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options = sessions.options(threads)
         providers = [CUDA, CPU] if name == "cuda" else [CPU]
         self._sessions = {
             graph: onnxruntime.InferenceSession(str(path), options, providers=providers)
             for graph, path in by_name(graphs).items()
         }
         self.providers: list[str] = self._sessions[MODEL].get_providers()
+        # A GPU's outputs have their place before the run.
+        self._bound = {graph: BoundSession(session) for graph, session in self._sessions.items() if name == "cuda"}
         self._outputs = {
             graph: [output.name for output in session.get_outputs()] for graph, session in self._sessions.items()
         }
 
     def run(self, feeds: Arrays, graph: str = MODEL) -> Arrays:
+        if graph in self._bound:
+            return self._bound[graph].run(feeds)
         outputs = self._outputs[graph]
         return dict(zip(outputs, self._sessions[graph].run(outputs, feeds), strict=True))
 

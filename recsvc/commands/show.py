@@ -9,42 +9,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recsvc import data, recipe, registry
-from recsvc.bundle import FORMAT_VERSION, MANIFEST, Bundle, find, listed
+from recsvc.bundle import FORMAT_VERSION, MANIFEST, Bundle, listed
+from recsvc.commands.bundles import chosen, default_version, preset_of
 from recsvc.commands.running import run
-from recsvc.data import storage
 from recsvc.recipe import Progress
-
-DEFAULT = "default"
-
-
-def chosen(cache: Path, which: str) -> Bundle:
-    """The bundle that a path, the beginning of a version, or ``default`` names; raises `BundleError`."""
-    if which == DEFAULT:
-        reference = default_version(cache)
-        if reference is None:
-            raise data.DataError("the reference model has not been trained yet: `recdr model train` does it.")
-        return find(cache / "bundles", reference)
-    return find(cache / "bundles", which)
-
-
-def default_version(cache: Path) -> str | None:
-    """The version of the reference model, which drills deploy; None where it has not been made."""
-    for name in ("ml-100k", "synthetic"):
-        acquired = storage.found(cache / "datasets" / name, verify=False)
-        if acquired is not None:
-            return registry.version_of(cache, recipe.PRESETS[DEFAULT].key(acquired.sha256))
-    return None
 
 
 def show(options: argparse.Namespace, _progress: Progress) -> dict[str, Any]:
-    """One bundle with its manifest, or ``{"bundles": [...]}``; raises `BundleError`."""
+    """One bundle with its manifest, or ``{"bundles": [...]}``; raises `DataError` or `BundleError`."""
     if options.bundle is not None:
-        bundle = chosen(options.cache, options.bundle)
-        return {"bundle": str(bundle.path), "version": bundle.version, "manifest": bundle.manifest}
+        return about(chosen(options.cache, options.bundle))
     reference = default_version(options.cache)
     rows = [_row(path, reference) for path in listed(options.cache / "bundles")]
     return {"bundles": sorted(rows, key=lambda row: str(row["created"]), reverse=True)}
+
+
+def about(bundle: Bundle) -> dict[str, Any]:
+    """A bundle as the commands tell of it."""
+    return {
+        "bundle": str(bundle.path),
+        "version": bundle.version,
+        "data": bundle.data,
+        "preset": preset_of(bundle),
+        "manifest": bundle.manifest,
+    }
 
 
 def _row(path: Path, reference: str | None) -> dict[str, Any]:
@@ -59,7 +47,7 @@ def _row(path: Path, reference: str | None) -> dict[str, Any]:
         "usable": usable,
         "default": path.name == reference,
         "data": manifest.get("data") or manifest.get("data_source"),
-        "preset": manifest.get("preset"),
+        "preset": preset_of(Bundle(path, manifest)) if usable else None,
         "created": manifest.get("created"),
         "metrics": manifest.get("metrics") or {},
     }

@@ -7,17 +7,23 @@ A warm start imports neither torch nor onnx nor numpy.
 from __future__ import annotations
 
 import argparse
-import os
+import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from recsvc import bundle, data, recipe, registry
 from recsvc.commands import asking
+from recsvc.commands.bundles import chosen, late
 from recsvc.commands.running import run
+from recsvc.commands.show import about
+from recsvc.data import Acquired, DataError
+from recsvc.data.storage import report_of
 from recsvc.recipe import Progress, Settings
+
+Make = Callable[[Path, Acquired], None]
 
 
 @dataclass(frozen=True)
@@ -28,18 +34,28 @@ class Prepared:
     cached: bool
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What a training goes on from: a bundle, and since when interactions are new, in seconds since 1970."""
+
+    base: bundle.Bundle
+    since_s: int
+
+
 def prepare(
     cache: Path,
     choice: data.Choice | data.Request,
     settings: Settings,
     progress: Progress,
     *,
+    earlier: Earlier | None = None,
+    device: str = "auto",
     again: bool = False,
 ) -> Prepared:
     """Return the bundle for these settings, making it first if the cache has none, or ``again``.
 
-    Raises `data.DataError` when the data cannot be had. Any number of processes may call this at once: one
-    makes the bundle, the others wait for it.
+    Raises `data.DataError` when the data cannot be had, `bundle.BundleError` when ``earlier`` cannot be gone on from.
+    Any number of processes may call this at once: one makes the bundle, the others wait for it.
     """
 
     def say(message: str) -> None:
@@ -47,9 +63,8 @@ def prepare(
 
     acquired = data.acquire(choice, cache, say, progress=progress, verify=False)
     progress("data", 1, 1, f"data from {acquired.source}")
-    key = settings.key(acquired.sha256)
-    damaged = lambda reason: progress("cache", 0, 1, f"making it again: {reason}")  # noqa: E731
-    found = None if again else registry.find(cache, key, damaged)
+    key = _key(settings, acquired, earlier)
+    found = None if again else registry.find(cache, key, lambda why: progress("cache", 0, 1, f"making it again: {why}"))
     if found is not None:
         return Prepared(found, cached=True)
     with registry.lock(cache, key, lambda: progress("wait", 0, 1, "another process is making this bundle")):
@@ -58,18 +73,26 @@ def prepare(
             return Prepared(found, cached=True)
         # Now the data are really needed: what was damaged is noticed here.
         acquired = data.acquire(choice, cache, say, progress=progress)
-        build = _builder()
-        made = registry.publish(cache, key, lambda folder: build.write(folder, acquired, settings, progress))
+        made = registry.publish(cache, key, _writer(acquired, settings, progress, earlier, device))
         return Prepared(made, cached=False)
 
 
-def _builder() -> Any:
-    # Waiting threads must sleep: spinning ones made training many times slower on cores that others use.
-    # OpenMP reads this when torch is first imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from recsvc import build  # noqa: PLC0415 - torch takes seconds to import
+def _key(settings: Settings, acquired: Acquired, earlier: Earlier | None) -> str:
+    if earlier is None:
+        return settings.key(acquired.sha256)
+    return settings.key(f"{acquired.sha256} {earlier.base.version} {earlier.since_s}")
 
-    return build
+
+def _writer(
+    acquired: Acquired, settings: Settings, progress: Progress, earlier: Earlier | None, device: str
+) -> registry.Writer:
+    build = late("build")
+    if earlier is None:
+        return lambda folder: build.write(folder, acquired, settings, progress, device=device)
+    if not report_of(acquired).timed:
+        raise DataError(f"--since needs times, and {acquired.name} has none. Train on it anew, without --resume.")
+    base, since_s = earlier.base, earlier.since_s
+    return lambda folder: build.resume(folder, base, acquired, since_s, progress, device=device)
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -79,20 +102,50 @@ def settings_of(options: argparse.Namespace) -> Settings:
     return replace(settings, seed=options.seed, plan=plan)
 
 
+def earlier_of(options: argparse.Namespace) -> Earlier | None:
+    """What the options say to go on from; without ``--since``, new is what came after the newest that it knows."""
+    if options.resume is None:
+        if options.since is not None:
+            raise DataError("--since says what is new to an earlier model: name that with --resume BUNDLE.")
+        return None
+    base = chosen(options.cache, options.resume)
+    newest = (base.manifest.get("cleaning") or {}).get("last_s")
+    if options.since is not None:
+        return Earlier(base, moment(options.since))
+    if newest is None:
+        raise DataError(f"--resume {base.version}: it does not say how new its data are. Add --since TIME.")
+    return Earlier(base, int(newest) + 1)
+
+
+def moment(text: str) -> int:
+    """Seconds since 1970 of ISO 8601, in UTC where it has no offset, or of a number of them; raises `DataError`."""
+    if text.isdigit() and len(text) != len("20260101"):
+        return int(text)
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise DataError(
+            f"--since {text}: write a time as 2026-01-31, 2026-01-31T12:00:00Z or seconds since 1970."
+        ) from None
+    return int((found if found.tzinfo else found.replace(tzinfo=datetime.UTC)).timestamp())
+
+
 def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Which bundle it is and how good; raises `data.DataError` or `bundle.BundleError`."""
-    request = asking.request(options)
-    prepared = prepare(options.cache, request, settings_of(options), progress, again=options.again)
+    request, earlier = asking.request(options), earlier_of(options)
+    prepared = prepare(
+        options.cache,
+        request,
+        settings_of(options),
+        progress,
+        earlier=earlier,
+        device=options.device,
+        again=options.again,
+    )
     progress("done", 1, 1, "from the cache" if prepared.cached else "made")
     made = prepared.bundle
-    return {
-        "bundle": str(made.path),
-        "cached": prepared.cached,
-        "data_source": made.data_source,
-        "synthetic": made.synthetic,
-        "version": made.version,
-        "manifest": made.manifest,
-    }
+    facts = {"cached": prepared.cached, "data_source": made.data_source, "synthetic": made.synthetic}
+    return about(made) | facts
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,7 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     asking.add_data_options(parser)
     parser.add_argument("--preset", choices=sorted(recipe.PRESETS), default="default", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the training (default: %(default)s)")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: %(default)s")
     parser.add_argument("--budget-s", type=float, metavar="S", help="bound on training; default: the preset's")
+    parser.add_argument("--resume", metavar="BUNDLE", help="go on from this bundle, or default, with newer data")
+    parser.add_argument("--since", metavar="TIME", help="what is new to it; default: what came after its newest")
     parser.add_argument("--again", action="store_true", help="train even if the cache has this bundle")
     return parser
 

@@ -33,7 +33,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """What columns are called, the likeliest first; case, spaces and punctuation do not count."""
 
-_WORDS = ":token_seq"
 _PARQUET = b"PAR1"
 
 
@@ -44,7 +43,8 @@ def read_catalogue(path: Path, asked: Mapping[str, str]) -> list[Item]:
     """
     titles, rows = _table(path)
     columns = _columns(titles, asked, path)
-    spaced = columns.get("genres", "").endswith(_WORDS)
+    # Where headers name types, as user_id:token does, several values of a cell stand with spaces between them.
+    spaced = columns.get("genres", "") != plain(columns.get("genres", ""))
     items: dict[str, Item] = {}
     for row in rows:
         number = row.get(columns["id"])

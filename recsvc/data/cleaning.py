@@ -22,6 +22,9 @@ CLOCKS_DIFFER_S = 86_400
 """How far behind now a time may lie: clocks and time zones differ."""
 
 
+_KEY_BITS = 63
+
+
 @dataclass(frozen=True)
 class Cleaned:
     """Rows by user, each user's oldest first: user ``n`` has rows ``offsets[n]`` to ``offsets[n + 1]``.
@@ -77,7 +80,7 @@ def clean(raw: Interactions, catalogue: Sequence[Item], rules: Rules, *, now_s: 
         unreadable_dropped=raw.unreadable,
         unreadable_lines=raw.unreadable_lines,
         blank_lines=raw.blank_lines,
-        items_without_interactions=len(items) - len(np.unique(rows.item)),
+        items_without_interactions=len(items) - int(_used(rows.item, len(items) + 1).sum()),
         timed=raw.timed,
         first_s=int(rows.time_s.min()) if raw.timed else None,
         last_s=int(rows.time_s.max()) if raw.timed else None,
@@ -102,7 +105,7 @@ def _renumber(rows: _Rows, users: int) -> list[int]:
 def _sort(rows: _Rows, timed: bool) -> dict[str, int]:
     """Sort by user and time, ties as in the file; returns how much was out of order and how many tied."""
     if not _ascending(rows.user):
-        rows.take(np.argsort(rows.user, kind="stable"))
+        rows.take(_stable_order(rows.user.astype(np.int64)))
     if not timed:
         return {"out_of_order": 0, "ties": 0}
     same = rows.user[1:] == rows.user[:-1]
@@ -116,16 +119,9 @@ def _sort(rows: _Rows, timed: bool) -> dict[str, int]:
 def _drop_duplicates(rows: _Rows, items: int) -> int:
     """Keep the first row of each (user, item) pair; returns how many went."""
     pairs = rows.user.astype(np.int64) * items + rows.item
-    bits = max(1, len(pairs)).bit_length()
-    if len(pairs) and int(pairs.max()).bit_length() + bits < 63:
-        # One key holds pair and place: sorting values is several times faster than sorting their places.
-        keys = (pairs << bits) | np.arange(len(pairs))
-        keys.sort()
-        repeated = keys[1:] >> bits == keys[:-1] >> bits
-        places = keys[1:][repeated] & ((1 << bits) - 1)
-    else:
-        order = np.argsort(pairs, kind="stable")
-        places = order[1:][pairs[order][1:] == pairs[order][:-1]]
+    order = _stable_order(pairs)
+    pairs = pairs[order]
+    places = order[1:][pairs[1:] == pairs[:-1]]
     if len(places):
         kept = np.ones(len(pairs), dtype=np.bool_)
         kept[places] = False
@@ -173,6 +169,18 @@ def _used(codes: Codes, size: int) -> Kept:
     used = np.zeros(size, dtype=np.bool_)
     used[codes] = True
     return used
+
+
+def _stable_order(values: Times) -> Places:
+    """The places of values, none negative, in ascending order, equal ones as they stand."""
+    bits = max(1, len(values)).bit_length()
+    if not len(values) or int(values.max()).bit_length() + bits > _KEY_BITS:
+        return np.argsort(values, kind="stable")
+    # A key of value and place: numpy sorts values with vector instructions, and places several times slower.
+    keys = (values << bits) | np.arange(len(values))
+    keys.sort()
+    keys &= (1 << bits) - 1
+    return keys
 
 
 def _ascending(values: Codes) -> bool:

@@ -165,6 +165,6 @@ def _learnt(cleaned: Cleaned) -> bytes:
     """SHA-256 of who did what when in which order, whatever the users are called."""
     digest = hashlib.sha256()
     for array in (cleaned.offsets, cleaned.item, cleaned.time_s):
-        digest.update(memoryview(array).cast("B"))
+        digest.update(array.tobytes())
     digest.update("\n".join(item.id for item in cleaned.items).encode())
     return digest.digest()

@@ -34,7 +34,7 @@ PERSONAL_WEIGHT = 0.1
 """Two deviations of taste are worth a fifth of a full match.
 
 Chosen on the validation items of MovieLens-100k (docs/recommender.md, section Search): from 0.05 to 0.3 the mean
-reciprocal rank stays within 0.011 of the best, and below 0.2 people who type a whole title still get that title.
+reciprocal rank stays within 0.012 of the best, and below 0.2 people who type a whole title still get that title.
 """
 K1, B = 0.2, 0.5
 """BM25's saturation and length normalisation, chosen with the weight. Titles are not prose: that a word comes twice, or

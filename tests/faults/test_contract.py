@@ -65,6 +65,7 @@ CASES: list[Case] = [
     ("capacity", {"region": "standby", "peak": 1.5}),
     ("gpu_loss", {"node": "primary/node-1"}),
     ("gpu_loss", {"region": "standby", "count": 2, "layer": "simulated"}),
+    ("gpu_loss", {"node": "standby/node-1", "layer": "process"}),
     ("gpu_slow", {"node": "primary/node-1", "delay_ms": 250.0}),
     ("model_corrupt", {"node": "primary/node-1"}),
     ("model_corrupt", {"node": "standby/node-1", "file": "items.json", "by": "restart"}),

@@ -1,10 +1,11 @@
-"""Cut the network many times and print what came of every event: ``python -m tests.partition --mode semisync --cuts 20``."""
+"""Cut the network many times and print what came of every event: ``python -m tests.partition --cuts 20``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,16 +23,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="recdr-split-") as name:
         folder = Path(name)
         with deployed(folder, tiny_bundle.write(folder / "bundle"), asked.mode) as split:
-            found = repeat(split, asked.cuts, asked.seed, asked.held_s, lambda row: print(json.dumps(row), flush=True))
+            found = repeat(split, asked.cuts, asked.seed, asked.held_s, lambda row: tell(json.dumps(row)))
     for kind in KINDS:
-        print(summed_up(kind, [each for each in found if each.kind == kind]))
+        tell(summed_up(kind, [each for each in found if each.kind == kind]))
+
+
+COUNTS = ("acknowledged", "overlapping", "lost", "lost_besides", "alone")
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def summed_up(kind: str, found: list[Found]) -> str:
     """A line a kind: counts are sums, times least, median and most."""
-    counts = {
-        name: sum(getattr(each, name) for each in found) for name in ("acknowledged", "overlapping", "lost", "alone")
-    }
+    counts = {name: sum(getattr(each, name) for each in found) for name in COUNTS}
     return f"{kind:9} {len(found):3} cuts {counts} " + " ".join(
         f"{name} {spread([value for each in found if (value := getattr(each, name)) is not None])}"
         for name in ("old_last_s", "new_first_s", "after_mend_s")

@@ -56,9 +56,10 @@ class Found:
 
     ``old_last_s``: when the last event that the primary acknowledged before the mend had been *sent*;
     ``new_first_s``: when the first that the standby acknowledged was answered. ``alone``: the primary's
-    acknowledgements on one copy. ``after_mend_s``: how long after the mend the primary went on acknowledging on its own.
+    acknowledgements on one copy. ``after_mend_s``: how long after the mend the primary went on acknowledging.
     ``overlapping``: acknowledgements of the primary that were, or may have been, given after the standby's first.
-    ``lost``: acknowledged events that neither store has in the end.
+    ``lost``: acknowledged events, until one master was left, that neither store has in the end; ``lost_besides``: those
+    acknowledged between the cut before and this one, or while the primary was made the master again.
     """
 
     mode: str
@@ -73,6 +74,7 @@ class Found:
     after_mend_s: float | None
     overlapping: int
     lost: int
+    lost_besides: int
 
 
 class Split:
@@ -80,6 +82,7 @@ class Split:
 
     def __init__(self, lab: LocalTarget, folder: Path, mode: str, rate: float) -> None:
         self.lab, self.folder, self.mode = lab, folder, mode
+        self._known_lost: set[str] = set()
         self._writers = [self._writer(region, rate) for region in REGIONS]
 
     def _writer(self, region: str, rate: float) -> subprocess.Popen[bytes]:
@@ -157,8 +160,10 @@ class Split:
         sent_after = [event for event in old if cut_ns < event.sent_ns and event.done_ns < mend_ns]
         mended = [event.done_ns for event in old if event.done_ns >= mend_ns] if new else []
         # First the acknowledgements, then the stores: the other way round the newest would be missed.
-        ours = [event.id for region in REGIONS for event in self.events(region) if event.acknowledged]
-        stored = [self.stored(region) for region in REGIONS]
+        ours = {event.id for region in REGIONS for event in self.events(region) if event.acknowledged}
+        missing = ours.difference(*(self.stored(region) for region in REGIONS)) - self._known_lost
+        self._known_lost |= missing
+        of_the_cut = {event.id for event in (*old, *new)}
         earliest_new_ns = min((event.sent_ns for event in new), default=None)
         return Found(
             mode=self.mode,
@@ -172,7 +177,8 @@ class Split:
             new_acknowledged=len(new),
             after_mend_s=_since(mend_ns, max(mended, default=None)),
             overlapping=0 if earliest_new_ns is None else sum(event.done_ns > earliest_new_ns for event in old),
-            lost=sum(not any(event in store for store in stored) for event in ours),
+            lost=len(missing & of_the_cut),
+            lost_besides=len(missing - of_the_cut),
         )
 
     def stored(self, region: str) -> set[str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from recsvc.data import Acquired, Dataset, Split
 from recsvc.recipe import Plan, Settings, Shape
 
-QUICK = Settings(seed=3, shape=Shape(dimensions=32, dropout=0.1), plan=Plan(epochs=8, refit_epochs=1, budget_s=60.0))
+QUICK = Settings(
+    seed=3, shape=Shape(dimensions=32, dropout=0.1), plan=Plan(epochs=8, epoch_steps=1, refit_epochs=1, budget_s=60.0)
+)
 
 
 @dataclass(frozen=True)

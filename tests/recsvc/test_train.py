@@ -9,6 +9,7 @@ import numpy as np
 
 from recsvc import evaluate, train
 from recsvc.recipe import Plan, Settings
+from recsvc.validation import encode
 from tests.recsvc.small_data import Small
 
 
@@ -25,7 +26,7 @@ def test_it_beats_popularity_on_order_and_ranks_cold_users_by_popularity(small: 
         progress=lambda stage, done, total, _: seen.append((stage, done, total)),
     )
     table = fitted.release.table
-    users = train.encode(fitted.release.model, small.split.before_test)
+    users = encode(fitted.release.model, small.split.before_test)
     ranks = evaluate.ranks(users @ table.T, small.split.before_test, small.split.test)
     counts = evaluate.popularity(small.split.before_test, len(small.dataset.items))
     popular = evaluate.ranks(np.tile(counts, (len(users), 1)), small.split.before_test, small.split.test)

@@ -34,9 +34,23 @@ class Node:
 
     def batches(self) -> tuple[float, float]:
         """How many batches it has run so far, and the requests in them."""
+        values = self.metrics("recsvc_batch_size_")
+        return values["recsvc_batch_size_count"], values["recsvc_batch_size_sum"]
+
+    def metrics(self, prefix: str) -> dict[str, float]:
+        """The samples whose names begin so."""
         lines = self.get("/metrics").decode().splitlines()
-        values = dict(line.rsplit(" ", 1) for line in lines if line.startswith("recsvc_batch_size_"))
-        return float(values["recsvc_batch_size_count"]), float(values["recsvc_batch_size_sum"])
+        named = (line.rsplit(" ", 1) for line in lines if line.startswith(prefix))
+        return {name: float(value) for name, value in named}
+
+    def ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            return bool(self.get("/readyz"))
+        return False
+
+    def wait_until_ready(self) -> None:
+        """For its start, and for when it was stopped: its connection to the store may have been given up meanwhile."""
+        wait_for(self.ready, self.server, "recsvc")
 
 
 def free_port() -> int:
@@ -83,14 +97,8 @@ def start_node(
     command += ["--replication", "async", "--accelerator", "cpu", "--key-file", str(folder / "key")]
     command += ["--admin-socket", str(folder / "admin.sock"), *more]
     node = Node(start(command, folder / "node.log", core=core), port)
-
-    def ready() -> bool:
-        with contextlib.suppress(OSError):
-            return bool(node.get("/readyz"))
-        return False
-
     try:
-        wait_for(ready, node.server, "recsvc")
+        node.wait_until_ready()
     except BaseException:
         node.server.close()
         raise

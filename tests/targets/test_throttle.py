@@ -61,6 +61,26 @@ def test_a_process_gets_its_share_and_the_helper_ends_with_it(share: float) -> N
     assert 0 < used_s <= share * seconds + 0.25 * WATCHED_S
 
 
+def test_a_share_is_that_of_a_process_and_its_children() -> None:
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{SPIN}'])"
+    with subprocess.Popen([sys.executable, "-c", script]) as waiting:
+        while not throttle.children(waiting.pid):
+            time.sleep(0.01)
+        (spinning,) = throttle.children(waiting.pid)
+        command = [sys.executable, "-P", "-m", throttle.__name__, str(waiting.pid), "0.1"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as helper:
+            assert helper.stdout is not None
+            helper.stdout.readline()
+            begin, before = time.monotonic(), processor_ns(spinning)
+            time.sleep(WATCHED_S)
+            used_s, seconds = (processor_ns(spinning) - before) / 1e9, time.monotonic() - begin
+            os.kill(spinning, signal.SIGKILL)
+            waiting.kill()
+            waiting.wait()
+            assert helper.wait(timeout=10) == 0
+    assert 0 < used_s <= 0.1 * seconds + 0.25 * WATCHED_S
+
+
 def test_a_process_that_needs_less_is_never_stopped(tmp_path: Path) -> None:
     """Every stop would be followed by a SIGCONT, which the process counts."""
     counted = tmp_path / "counted"

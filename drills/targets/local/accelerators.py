@@ -24,12 +24,9 @@ def commands(lab: Lab) -> dict[str, Callable[..., Any]]:
 
 
 def fail(lab: Lab, node: str, layer: str) -> None:
-    """Let the accelerator of ``node`` fail at ``layer``: ``context``, ``hidden`` or ``simulated``."""
+    """Let the accelerator of ``node`` fail at ``layer``: ``context``, ``hidden``, ``process`` or ``simulated``."""
     if layer == "hidden":
         hide(lab, node, sorted(map(str, Path("/dev").glob("nvidia*"))))
-    elif layer == "context":
-        lab.breaks(_failure(node), partial(lab.restart_node, node))
-        lab.admin(node, "/accelerator/fail", {"layer": layer})
     else:
         lab.breaks(_failure(node), partial(_ask_if_up, lab, node, "/accelerator/restore", {}))
         lab.admin(node, "/accelerator/fail", {"layer": layer})

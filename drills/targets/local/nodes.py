@@ -109,7 +109,7 @@ class Nodes:
     def _unslowed(self, name: str) -> None:
         if found := self._throttled.pop(name, None):
             self._end_helper(found)
-        self._lab.kill(name, signal.SIGCONT)
+        self._let_go(name)
 
     def _turn(self) -> None:
         """Start nodes that are due, and helpers that have ended."""
@@ -135,13 +135,17 @@ class Nodes:
         if alive and throttled.of == pid:
             return
         self._end_helper(throttled)
-        self._lab.kill(name, signal.SIGCONT)
+        self._let_go(name)
         if pid is None or time.monotonic() < throttled.not_before_s:
             return
         argv = (sys.executable, "-P", "-m", throttle.__name__, str(pid), str(throttled.share))
         with throttled.output.open("ab") as log:
             throttled.helper = self._lab.spawn(argv, None, (), log)
         throttled.of, throttled.not_before_s = pid, time.monotonic() + RETRY_S
+
+    def _let_go(self, name: str) -> None:
+        if running := self._lab.running.get(name):
+            throttle.let_go(running.process.pid)
 
     @staticmethod
     def _end_helper(throttled: Throttled) -> None:

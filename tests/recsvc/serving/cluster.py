@@ -86,6 +86,7 @@ class Node(Process):
     """A serving process with clients for its two sockets."""
 
     admin_path: Path = field(default_factory=Path)
+    accelerator: str = "cpu"
 
     def __post_init__(self) -> None:
         self.http = httpx.Client(base_url=f"http://{self.address}", timeout=5)
@@ -189,7 +190,7 @@ class Cluster:
             "--admin-socket",
             str(admin),
         ]
-        node = Node(start([*command, *more], log), port, log, admin)
+        node = Node(start([*command, *more], log), port, log, admin, accelerator)
         self._keep(node)
         if wait:
             eventually(lambda: node.http.get("/readyz").status_code == 200, within_s=60)

@@ -211,3 +211,23 @@ def test_failing_the_wrong_layer_is_refused(accelerator: Accelerator, bundle: Pa
         accelerator.fail("context")
     with pytest.raises(NotFailable, match="--accelerator simulated"):
         open_accelerator("cpu", bundle / "model.onnx", 1, SAMPLE).fail("simulated")
+
+
+def test_a_window_lets_a_batch_wait_for_company_but_not_once_it_is_full(accelerator: Accelerator) -> None:
+    sizes = list[float]()
+
+    async def story() -> None:
+        batcher = Batcher(accelerator, max_queue=1000, observe=sizes.append, window_s=0.3)
+        first = asyncio.create_task(batcher.rank(Job([1], [1], 3), time.monotonic() + 10))
+        await asyncio.sleep(0.05)
+        assert batcher.waiting == 1
+        await asyncio.gather(first, batcher.rank(Job([2], [2], 3), time.monotonic() + 10))
+        assert sizes == [2]
+        full = [batcher.rank(Job([1], [1], 3), time.monotonic() + 10) for _ in range(MAX_BATCH)]
+        begun_s = time.monotonic()
+        await asyncio.gather(*full)
+        assert time.monotonic() - begun_s < 0.3  # less than the window, which would have had to pass first
+        assert sizes == [2, MAX_BATCH]
+        batcher.close()
+
+    asyncio.run(story())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recsvc.bundle import Item
 from recsvc.search import PERSONAL_WEIGHT, WHOLE_TITLE, SearchIndex, words
-from recsvc.search.index import B, K1
+from recsvc.search.index import K1, B
 from recsvc.search.taste import Taste
 from recsvc.search.vocabulary import Vocabulary
 
@@ -169,6 +169,13 @@ def test_any_text_is_searched_for_and_fused_scores_are_their_parts(query: str, k
 def test_words_of_words_are_themselves(text: str) -> None:
     for word in words(text):
         assert words(word) == [word]
+
+
+def test_taste_of_a_few_is_that_of_all() -> None:
+    table = np.random.default_rng(1).normal(size=(9001, 8)).astype(np.float32)
+    user, few = np.ones(8, dtype=np.float32), np.arange(2, 5002)
+    everyone = Taste(table).of(user, np.arange(1, 9001))
+    assert Taste(table).of(user, few) == pytest.approx(everyone[few - 1], abs=1e-4)
 
 
 def test_a_catalogue_without_words_finds_nothing() -> None:

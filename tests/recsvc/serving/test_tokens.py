@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from drills.asking.service import RECSVC
 from recsvc.tokens import NEEDS, OPEN, Scope, TokenFileError, Tokens
 from tests.recsvc.serving.cluster import Cluster, Node, eventually
 
@@ -107,6 +108,17 @@ def test_anything_else_is_no_token(guarded: Guarded, headers: list[tuple[str, st
 def test_the_scheme_has_no_case_and_a_query_is_no_place_for_a_token(guarded: Guarded) -> None:
     assert guarded.node.http.get("/v1/model", headers={"authorization": f"bEARER {ALL}"}).status_code == 200
     assert guarded.node.http.get(f"/v1/model?access_token={ALL}").status_code == 401
+
+
+def test_a_drill_sends_its_token_from_the_environment(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/api.md says: by the headers of the drill's own service section."""
+    assert RECSVC.read is not None
+    asked = replace(RECSVC.read, headers={"Authorization": "Bearer ${env:RECSVC_TOKEN}"})
+    monkeypatch.setenv("RECSVC_TOKEN", READER)
+    rendered = asked.render(user="u1", k=5)
+    answer = guarded.node.http.post(rendered.path, content=rendered.body, headers=dict(rendered.headers))
+    assert answer.status_code == 200
+    assert len(asked.listed(answer.json())) == 5
 
 
 def test_a_changed_file_counts_within_seconds_and_a_broken_one_changes_nothing(guarded: Guarded) -> None:

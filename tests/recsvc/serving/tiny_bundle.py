@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from recsvc import bundle
+from recsvc import bundle, graphs
 
 ITEMS, DIMENSIONS, MAX_LENGTH = 40, 8, 50
 HISTORIES = {"u1": ["i1", "i2", "i3"], "u2": ["i4"], "u3": [f"i{index}" for index in range(1, 31)]}
@@ -73,40 +73,24 @@ def _json(path: Path, value: object) -> None:
 
 
 def _model() -> onnx.ModelProto:
-    table = embeddings()
-    blocked = np.zeros(ITEMS + 1, dtype=np.float32)
-    blocked[0] = -1e9
     constants = {
-        "table": table,
-        "columns": table.T.copy(),
+        graphs.TABLE: embeddings(),
         "prior": prior(),
         "scale": np.array(1 / MAX_LENGTH, dtype=np.float32),
-        "blocked": blocked,
-        "masked": np.array(-1e9, dtype=np.float32),
         "axes": np.array([1], dtype=np.int64),
     }
     nodes = [
-        helper.make_node("Gather", ["table", "history"], ["embedded"]),
+        helper.make_node("Gather", [graphs.TABLE, "history"], ["embedded"]),
         helper.make_node("ReduceSum", ["embedded", "axes"], ["summed"], keepdims=0),
         helper.make_node("Mul", ["summed", "scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "prior"], ["user"]),
-        helper.make_node("MatMul", ["user", "columns"], ["raw"]),
-        helper.make_node("Add", ["raw", "blocked"], ["all"]),
-        helper.make_node("Shape", ["seen"], ["seen_shape"]),
-        helper.make_node("Expand", ["masked", "seen_shape"], ["masks"]),
-        helper.make_node("ScatterElements", ["all", "seen", "masks"], ["unseen"], axis=1),
-        helper.make_node("TopK", ["unseen", "k"], ["scores", "items"], axis=1),
     ]
-    inputs = [
-        helper.make_tensor_value_info("history", TensorProto.INT64, ["batch", "length"]),
-        helper.make_tensor_value_info("seen", TensorProto.INT64, ["batch", "seen"]),
-        helper.make_tensor_value_info("k", TensorProto.INT64, [1]),
-    ]
-    outputs = [
-        helper.make_tensor_value_info("items", TensorProto.INT64, ["batch", "n"]),
-        helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", "n"]),
-        helper.make_tensor_value_info("user", TensorProto.FLOAT, ["batch", DIMENSIONS]),
-    ]
-    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "tiny", inputs, outputs, initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("history", TensorProto.INT64, ["batch", "length"])],
+        [helper.make_tensor_value_info("user", TensorProto.FLOAT, ["batch", DIMENSIONS])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    encoder = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return graphs.serving_graph(encoder)

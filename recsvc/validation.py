@@ -1,0 +1,62 @@
+"""What an epoch is judged by: which item each user took next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from recsvc import evaluate
+from recsvc.learner import Learner
+from recsvc.model import SasRec
+from recsvc.windows import pad
+
+Indices = NDArray[np.int64]
+
+MOST_VALIDATED = 5000
+"""Users whose next item is looked for after an epoch; of more, so many are drawn."""
+RANKED = 500
+"""Users whose scores of the whole catalogue are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Histories, oldest first, and the item that followed each: int64 [users]."""
+
+    histories: tuple[Indices, ...]
+    targets: Indices
+
+    @classmethod
+    def of(cls, histories: Sequence[Indices], targets: Indices) -> Task:
+        """A task of at most `MOST_VALIDATED` users, always the same ones."""
+        chosen = np.arange(len(targets))
+        if len(chosen) > MOST_VALIDATED:
+            chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:MOST_VALIDATED])
+        return cls(tuple(histories[place] for place in chosen.tolist()), targets[chosen])
+
+    def ndcg_at_10(self, learner: Learner) -> float:
+        """NDCG@10 over the full catalogue, seen items masked; 0.0 where there is nobody to ask about."""
+        if len(self.targets) == 0:
+            return 0.0
+        model, _ = learner.fold()
+        table = model.item_embedding.weight.detach().numpy()
+        vectors = encode(model.to(learner.counts.device), self.histories)
+        # In parts: the scores of all users at once would take gigabytes on a large catalogue.
+        found = [
+            evaluate.ranks(vectors[part] @ table.T, self.histories[part], self.targets[part])
+            for part in (slice(start, start + RANKED) for start in range(0, len(self.targets), RANKED))
+        ]
+        return evaluate.ndcg(np.concatenate(found), 10)
+
+
+def encode(model: SasRec, sequences: Sequence[Indices], batch: int = 256) -> NDArray[np.float32]:
+    """User vectors, float32 ``[len(sequences), d]``, of the newest items of each sequence."""
+    model.eval()
+    padded = torch.from_numpy(pad(sequences, model.max_length))
+    device = model.cold_user.device
+    with torch.inference_mode():
+        vectors = torch.cat([model(part.to(device)).cpu() for part in torch.split(padded, batch)])
+    return vectors.numpy()

@@ -1,0 +1,172 @@
+"""``recdr model`` as people run it: on tiny data, wrongly, and interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from drills import model
+from drills.cli.app import app
+from drills.errors import UsageError
+from recsvc.bundle import Bundle
+
+RECDR = str(Path(sys.executable).with_name("recdr"))
+SHOP = {"lamp": "Lighting", "bulb": "Lighting", "shade": "Lighting", "desk": "Furniture", "chair": "Furniture"}
+
+
+def recdr(cache: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "RECDR_CACHE": str(cache), "COLUMNS": "200"}
+    done = subprocess.run([RECDR, "model", *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``orders.csv`` and ``products.csv`` of a small shop."""
+    folder = tmp_path_factory.mktemp("shop")
+    draw = random.Random(4)
+    names = [f"{item}-{number}" for item in SHOP for number in range(8)]
+    orders = ["customer,sku,at"]
+    for customer in range(60):
+        start = draw.randrange(len(names))
+        orders += [f"mail{customer}@example.com,{names[(start + n) % len(names)]},{10**9 + n}" for n in range(8)]
+    (folder / "orders.csv").write_text("\n".join([*orders, "broken", ""]))
+    rows = [f"{name},{name.title()},{SHOP[name.partition('-')[0]]},{9 + n}" for n, name in enumerate(names)]
+    (folder / "products.csv").write_text("\n".join(["sku,name,category,price", *rows, "new-1,Newest,Furniture,3", ""]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A cache with a model of the shop, trained for a moment, and its version."""
+    cache = tmp_path_factory.mktemp("cache")
+    done = recdr(cache, "train", *data_of(shop), "--budget-s", "1", "--device", "cpu", "--json")
+    return cache, str(json.loads(done.stdout)["version"])
+
+
+def data_of(shop: Path) -> tuple[str, ...]:
+    columns = "user=customer,item=sku,time=at"
+    return "--data", f"file:{shop / 'orders.csv'}", "--columns", columns, "--items", str(shop / "products.csv")
+
+
+def test_cleaning_is_told_in_a_table_and_as_json(shop: Path, tmp_path: Path) -> None:
+    done = recdr(tmp_path, "prepare", *data_of(shop))
+    assert "unreadable or incomplete, dropped (line 482)" in done.stdout
+    assert "user ids as pseudonyms" in done.stdout
+    document = json.loads(recdr(tmp_path, "prepare", *data_of(shop), "--json").stdout)
+    assert document["cleaning"]["interactions"] == 480
+    assert document["cleaning"]["items_without_interactions"] == 1
+
+
+def test_a_model_of_ones_own_is_trained_shown_and_drilled(trained: tuple[Path, str], shop: Path) -> None:
+    cache, version = trained
+    bundle = Bundle.load(cache / "bundles" / version)
+    assert (bundle.data, bundle.data_source, bundle.items[-1].id) == ("orders.csv", "file", "new-1")
+    assert bundle.manifest["cleaning"]["unreadable_lines"] == [482]
+    everything = b"".join(path.read_bytes() for path in cache.rglob("*") if path.is_file())
+    assert b"@example.com" not in everything, "no raw user id anywhere, bundles included"
+    shown = recdr(cache, "show", version[:5]).stdout
+    assert version in shown and "HR@10" in shown and "interactions kept" in shown and "model.onnx" in shown
+    assert version in recdr(cache, "show").stdout
+    assert model.prepare(cache, lambda *_: None, version[:5]) == bundle.path
+    again = recdr(cache, "train", *data_of(shop), "--budget-s", "1", "--device", "cpu", "--json")
+    assert json.loads(again.stdout)["cached"] is True
+
+
+def test_it_is_evaluated_on_the_data_that_it_was_made_from(trained: tuple[Path, str], tmp_path: Path) -> None:
+    cache, version = trained
+    report = json.loads(recdr(cache, "evaluate", version, "--k", "3,10", "--json").stdout)
+    assert report["bundle"]["version"] == version
+    assert set(report["models"][0]["masked"]) >= {"hr_at_3", "ndcg_at_10", "mrr"}
+    assert "popularity" in recdr(cache, "evaluate", version).stdout.lower()
+    alone = tmp_path / "bundle"
+    shutil.copytree(cache / "bundles" / version, alone)
+    assert "Get them again" in recdr(tmp_path, "evaluate", str(alone), code=2).stderr
+
+
+def test_a_month_later_it_goes_on(trained: tuple[Path, str], shop: Path, tmp_path: Path) -> None:
+    cache, version = trained
+    later = tmp_path / "orders.csv"
+    more = [f"mail{customer}@example.com,new-1,{2 * 10**9 - 10**9 + 100}" for customer in range(40)]
+    later.write_text((shop / "orders.csv").read_text() + "\n".join([*more, ""]))
+    options = [f"file:{later}" if part.startswith("file:") else part for part in data_of(shop)]
+    found = json.loads(recdr(cache, "train", *options, "--resume", version, "--device", "cpu", "--json").stdout)
+    assert found["manifest"]["resumed_from"]["version"] == version
+    assert found["manifest"]["resumed_from"]["new_events"] > 0
+    report = json.loads(recdr(cache, "evaluate", found["version"], "--json").stdout)
+    assert report["bundle"]["version"] == found["version"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("prepare", "--data", "file:/nowhere.csv"), "/nowhere.csv: cannot be read"),
+        (("prepare", "--data", "ml-9"), "no such data set"),
+        (("prepare", "--data", "ml-1m", "--source", "http://127.0.0.1:1/x.zip"), "cannot be fetched"),
+        (("prepare", "--data", "file:{shop}/orders.csv"), "none of its columns (customer, sku, at)"),
+        (("prepare", "--data", "file:{shop}/orders.csv", "--columns", "user=x,item=sku,time=at"), "no column 'x'"),
+        (("prepare", "--data", "file:{shop}/orders.csv", "--columns", "person=customer"), "write user=NAME"),
+        (("train", "--preset", "best"), "invalid choice: 'best'"),
+        (("train", "--since", "2026-01-01"), "--resume BUNDLE"),
+        (("train", "--resume", "--since", "2026-01-01"), "reference model has not been trained"),
+        (("show", "abc"), "there is no bundle of that version"),
+        (("evaluate", "--k", "ten"), "--k ten"),
+        (("export", "abc", "--output", "{shop}"), "there is no bundle of that version"),
+    ],
+)
+def test_what_is_wrong_is_said_once_with_a_remedy(
+    arguments: tuple[str, ...], complaint: str, shop: Path, tmp_path: Path
+) -> None:
+    done = recdr(tmp_path, *(part.format(shop=shop) for part in arguments), code=2)
+    assert done.stderr.count(complaint) == 1, done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("to_group", [True, False], ids=["terminal", "kill"])
+def test_an_interrupted_training_leaves_nothing_half_done(to_group: bool, shop: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "RECDR_CACHE": str(tmp_path)}
+    command = [RECDR, "model", "train", *data_of(shop), "--preset", "quality", "--device", "cpu"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, process_group=0) as running:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("bundles/.partial-*")):
+            assert running.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        if to_group:
+            os.killpg(running.pid, signal.SIGINT)
+        else:
+            running.send_signal(signal.SIGTERM)
+        said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130, said
+    assert "nothing half done is left" in said
+    assert list((tmp_path / "bundles").iterdir()) == []
+
+
+def test_a_model_that_is_not_there_is_refused_before_anything_is_deployed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--model 3f2a: there is no bundle"):
+        model.prepare(tmp_path, lambda *_: None, "3f2a")
+
+
+def test_versions_are_completed(trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from drills.cli.arguments import complete_bundle  # noqa: PLC0415 - read after the cache is chosen
+
+    cache, version = trained
+    monkeypatch.setenv("RECDR_CACHE", str(cache))
+    assert complete_bundle(version[:3]) == [version]
+    assert complete_bundle("d")[0] == "default"
+
+
+def test_help_has_examples() -> None:
+    for command in ("prepare", "train", "evaluate", "export", "show"):
+        shown = CliRunner().invoke(app, ["model", command, "--help"]).stdout
+        assert f"recdr model {command}" in shown

@@ -1,0 +1,116 @@
+"""Going on from a bundle: indices stay, what is new is learnt, and what is worse is thrown away."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsvc import build, bundle, checkpoint, export, resume
+from recsvc.bundle import Bundle, BundleError, Item
+from recsvc.data import Acquired, read, store
+from recsvc.movielens import Tables
+from tests.recsvc.small_data import Small
+
+NEW = Item("new", "Fresh Comet", 2020, ("Comedy",))
+
+
+def quiet(*_: object) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """The small data set some time later, and when that time began."""
+
+    acquired: Acquired
+    since_s: int
+    hit: str
+
+
+@pytest.fixture(scope="module")
+def later(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Later:
+    """Everybody goes on, with an item that few had touched, a new one, and three others, in any order."""
+    dataset = small.dataset
+    ids = ["", *(item.id for item in dataset.items)]
+    counts = np.bincount(np.concatenate(dataset.sequences), minlength=len(ids))
+    hit = int(np.argmin(counts[1:])) + 1
+    since_s = max(int(times[-1]) for times in dataset.times_s)
+    rng = np.random.default_rng(0)
+    old = (small.acquired.folder / "interactions.tsv").read_text()
+    lines = []
+    for user, sequence in zip(dataset.users, dataset.sequences, strict=True):
+        others = [ids[i] for i in rng.permutation(np.setdiff1d(np.arange(1, len(ids)), sequence))[:3]]
+        mixed = [(ids[hit], NEW.id, *others)[place] for place in rng.permutation(5)]
+        chain = [item for item in mixed if item not in {ids[i] for i in sequence}]
+        lines += [f"{user}\t{item}\t1\t{since_s + 60 * step}\n" for step, item in enumerate(chain, start=1)]
+    tables = Tables((old + "".join(lines)).encode(), (NEW, *dataset.items))
+    return Later(store(tmp_path_factory.mktemp("later"), "synthetic", tables), since_s, ids[hit])
+
+
+@pytest.fixture(scope="module")
+def resumed(small_bundle: Path, later: Later, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("resumed")
+    build.resume(folder, Bundle.load(small_bundle), later.acquired, later.since_s, quiet)
+    return Bundle.load(folder)
+
+
+def test_old_indices_stay_and_new_items_come_behind(small_bundle: Path, resumed: Bundle) -> None:
+    base = Bundle.load(small_bundle)
+    assert [item.id for item in resumed.items] == [*(item.id for item in base.items), NEW.id]
+    assert len(np.load(resumed.embeddings_path)) == len(base.items) + 2
+    assert [item.id for item in resumed.previous().items] == [item.id for item in resumed.items]
+
+
+def test_what_became_popular_rises(resumed: Bundle, later: Later) -> None:
+    """Ranked by the cold user and by warm ones: how far up the two items come, base against resumed."""
+    places = {}
+    for name, one in (("base", resumed.previous()), ("resumed", resumed)):
+        table = np.load(one.embeddings_path)
+        users = export.user_vectors(one.model_path, np.arange(1, 61).reshape(12, 5))
+        scores = users @ table[1:].T
+        order = (-scores).argsort(axis=1).argsort(axis=1)
+        places[name] = {item: float(np.median(order[:, one.index_of[item] - 1])) for item in (later.hit, NEW.id)}
+    assert places["resumed"][later.hit] < places["base"][later.hit] - 10
+    assert places["resumed"][NEW.id] < places["base"][NEW.id]
+
+
+def test_the_manifest_says_where_it_comes_from_and_that_it_is_no_worse(
+    small_bundle: Path, resumed: Bundle, later: Later
+) -> None:
+    origin = resumed.manifest["resumed_from"]
+    assert origin["version"] == Bundle.load(small_bundle).version != resumed.version
+    assert origin["since_s"] == later.since_s
+    assert origin["new_events"] > 0
+    assert resumed.manifest["metrics"]["validation_ndcg_at_10"] >= origin["validation_ndcg_at_10"]
+    assert set(origin["metrics"]) == set(resumed.manifest["metrics"])
+
+
+def test_with_nothing_new_the_base_stays(small: Small, small_bundle: Path) -> None:
+    base = Bundle.load(small_bundle)
+    again = resume.fit(small.dataset, small.split, base, 2_000_000_000, progress=quiet)
+    assert (again.fitted.best_epoch, again.new_events) == (0, 0)
+    np.testing.assert_allclose(again.fitted.release.table, np.load(base.embeddings_path), atol=1e-6)
+
+
+def test_it_can_be_resumed_again(resumed: Bundle, later: Later) -> None:
+    dataset = resume.align(read(later.acquired), resumed.items)
+    settings = resume.settings_of(resumed)
+    learner = checkpoint.load(resume.checkpoint_of(resumed), dataset.items, settings.shape, settings.plan)
+    np.testing.assert_allclose(
+        learner.fold()[0].item_embedding.weight.detach().numpy(), np.load(resumed.embeddings_path), atol=1e-6
+    )
+
+
+def test_what_cannot_be_resumed_is_said(small_bundle: Path, small: Small, tmp_path: Path) -> None:
+    base = Bundle.load(small_bundle)
+    document = {**base.manifest, "files": {n: f for n, f in base.manifest["files"].items() if n != bundle.CHECKPOINT}}
+    with pytest.raises(BundleError, match=r"no checkpoint\.npz"):
+        build.resume(tmp_path, Bundle(base.path, document), small.acquired, 0, quiet)
+    other = {**base.manifest, "settings": {"seed": 1}}
+    with pytest.raises(BundleError, match="another version"):
+        build.resume(tmp_path, Bundle(base.path, other), small.acquired, 0, quiet)
+    assert json.dumps(asdict(resume.settings_of(base))) == json.dumps(base.manifest["settings"])
