@@ -37,13 +37,13 @@ class Plan:
     epochs: int = 14
     epoch_steps: int = 50
     """An epoch goes through small data several times, until it has taken so many steps."""
-    refit_epochs: int = 2
+    refit_epochs: int = 4
     budget_s: float = 120.0
     """For all training; the step in flight when it ends is finished (0.1 s)."""
     batch: int = 32
     """In windows of full length; shorter ones make room for more."""
     learning_rate: float = 4e-3
-    refit_learning_rate: float = 1e-3
+    refit_learning_rate: float = 4e-3
     warmup_steps: int = 50
     weight_decay: float = 0.01
     patience: int = 5
@@ -96,11 +96,11 @@ PRESETS: Mapping[str, Settings] = {
         shape=Shape(dimensions=128, blocks=2, heads=2, max_length=200, dropout=0.25),
         plan=Plan(
             epochs=40,
-            refit_epochs=2,
+            refit_epochs=3,
             budget_s=3600.0,
             batch=16,
             learning_rate=2e-3,
-            refit_learning_rate=5e-4,
+            refit_learning_rate=2e-3,
             warmup_steps=200,
             patience=8,
             sampled_items=8192,

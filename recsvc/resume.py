@@ -101,7 +101,8 @@ def fit(
     first = Best(copy.deepcopy(learner.state_dict()), task.ndcg_at_10(learner))
     base_figure = first.ndcg_at_10
     learner.meet(known.sequences)
-    going_on = dataclasses.replace(plan, epochs=plan.resume_epochs, learning_rate=plan.learning_rate / 2)
+    half = plan.learning_rate / 2
+    going_on = dataclasses.replace(plan, epochs=plan.resume_epochs, learning_rate=half, refit_learning_rate=half)
     share = plan.resume_epochs / max(1, plan.resume_epochs + plan.refit_epochs)
     best = search(
         learner, material(known, since_s, settings, rng), task, going_on, first,
@@ -112,7 +113,7 @@ def fit(
     if best.epoch > 0:
         learner.meet(complete.sequences)
         newest = material(complete, since_s, settings, rng)
-        in_time = refit(learner, newest, plan, deadline_s=started_s + plan.budget_s, progress=progress)
+        in_time = refit(learner, newest, going_on, deadline_s=started_s + plan.budget_s, progress=progress)
     made = train.release(learner, complete.sequences)
     fitted = train.Fitted.of((made, previous), learner, best, seconds=time.monotonic() - started_s, in_time=in_time)
     return Resumed(fitted, base_figure, len(task.targets), new_events(dataset, since_s))

@@ -29,7 +29,9 @@ def write(folder: Path, *, items: int = 100_000, users: int = 4_096, seed: int =
     model = SasRec(items, Shape(max_length=HISTORY)).eval()
     folder.mkdir(parents=True)
     export.export(model, folder / bundle.MODEL)
-    np.save(folder / bundle.EMBEDDINGS, model.item_embedding.weight.detach().numpy())
+    table = model.item_embedding.weight.detach().numpy()
+    np.save(folder / bundle.EMBEDDINGS, table)
+    np.save(folder / bundle.CONTENT, np.zeros_like(table))
     draw = np.random.default_rng(seed)
     catalogue = [bundle.Item(f"i{index}", _title(draw), None, ()) for index in range(1, items + 1)]
     drawn = draw.integers(1, items + 1, (users, HISTORY))
@@ -37,10 +39,11 @@ def write(folder: Path, *, items: int = 100_000, users: int = 4_096, seed: int =
     _json(folder / bundle.ITEMS, [asdict(item) for item in catalogue])
     _json(folder / bundle.HISTORIES, histories)
     _json(folder / bundle.EVALUATION, {"users": ["u0"], "expected": {"u0": ["i1"]}})
-    digests = bundle.digests_in(folder)
+    digests = {name: bundle.file_sha256(folder / name) for name in bundle.PAYLOAD}
     manifest = {
         "format": bundle.FORMAT_VERSION,
         "version": bundle.content_version(digests),
+        "data": "synthetic",
         "data_source": "synthetic",
         "synthetic": True,
         "max_length": HISTORY,

@@ -16,8 +16,7 @@ from rich.text import Text
 
 Report = Mapping[str, Any]
 Estimate = Mapping[str, Any]
-_SHORT = ("hr_at_10", "ndcg_at_10", "mrr")
-_LIST_K = 10
+_SHORT_K = 10
 
 
 def tables(report: Report) -> list[RenderableType]:
@@ -44,7 +43,7 @@ def _accuracy(report: Report) -> Iterator[RenderableType]:
     for name in [*(f"hr_at_{k}" for k in ks), *(f"ndcg_at_{k}" for k in ks), "mrr"]:
         table.add_row(_label(name), *(_shown(model["masked"][name]) for model in models))
     table.add_section()
-    for name in _present(models[0]["unmasked"]):
+    for name in _short(report):
         table.add_row(f"{_label(name)}*", *(_shown(model["unmasked"][name]) for model in models))
     yield table
     yield Text("* seen items not masked, as some papers count", style="dim")
@@ -56,7 +55,7 @@ def _differences(report: Report) -> Iterator[RenderableType]:
     rivals = [difference["figures"] for difference in report["differences"]]
     titles = _titles(report)
     table = _table("model minus", [titles[difference["to"]] for difference in report["differences"]])
-    for name in _present(rivals[0]):
+    for name in _short(report):
         table.add_row(_label(name), *(_signed(figures[name]) for figures in rivals))
     yield _caption("The model against each baseline, on the same users")
     yield table
@@ -64,9 +63,8 @@ def _differences(report: Report) -> Iterator[RenderableType]:
 
 def _lists(report: Report) -> Iterator[RenderableType]:
     models = report["models"]
-    ks = [entry["k"] for entry in models[0]["lists"]]
-    place = ks.index(_LIST_K) if _LIST_K in ks else len(ks) - 1
-    lists = [model["lists"][place] for model in models]
+    k = _short_k(report)
+    lists = [entry for model in models for entry in model["lists"] if entry["k"] == k]
     table = _table("", [model["title"] for model in models])
     table.add_row("coverage", *(_number(entry["coverage"]) for entry in lists))
     rows = (
@@ -76,7 +74,7 @@ def _lists(report: Report) -> Iterator[RenderableType]:
     )
     for label, name in rows:
         table.add_row(label, *(_shown(entry["figures"][name]) for entry in lists))
-    yield _caption(f"What the first {ks[place]} are like")
+    yield _caption(f"What the first {k} are like")
     yield table
     yield Text(
         "coverage: share of the catalogue in anybody's list. popularity: share of users who know a shown item; "
@@ -150,9 +148,14 @@ def _titles(report: Report) -> dict[str, str]:
     return {model["name"]: model["title"] for model in report["models"]}
 
 
-def _present(figures: Mapping[str, Any]) -> list[str]:
-    """Of the figures shown in short, those that the chosen ks gave."""
-    return [name for name in _SHORT if name in figures]
+def _short_k(report: Report) -> int:
+    """The k to show where one must do: 10, or the largest asked for."""
+    ks: list[int] = report["protocol"]["ks"]
+    return _SHORT_K if _SHORT_K in ks else max(ks)
+
+
+def _short(report: Report) -> list[str]:
+    return [f"hr_at_{_short_k(report)}", f"ndcg_at_{_short_k(report)}", "mrr"]
 
 
 def _caption(text: str) -> Text:

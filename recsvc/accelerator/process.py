@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 import time
+from collections.abc import Iterator
 
 import onnxruntime
 
@@ -79,12 +81,15 @@ class ProcessDevice:
             self._boundary.kills = True
             self.kill()
         elif layer == "context" and self.name == "cuda":
-            with self._using:
-                if self._link is None or not self._sound:
-                    raise NotFailable("The accelerator is lost already: there is no context to break.")
-                self._link.trap(TRAP_S)
+            self._trap()
         else:
             raise NotFailable(what_can_fail(self.name, layer))
+
+    def _trap(self) -> None:
+        if not self._sound:
+            raise NotFailable("The accelerator is lost already: there is no context to break.")
+        with self._in_use(TRAP_S) as link:
+            link.trap(TRAP_S)
 
     def restore(self) -> None:
         self._boundary.failed = self._boundary.kills = False
@@ -101,19 +106,34 @@ class ProcessDevice:
         with self._using:
             self._end()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """End the process and let no other start; from any thread. `close` gives back what is left."""
         self._closed = True
+        self.kill()
+
+    def close(self) -> None:
+        self.stop()
         self.let_go()
 
     def _run(self, feeds: Arrays, graph: str, within_s: float) -> Arrays:
-        with self._using:
-            if self._link is None or not self._sound:
-                raise DeviceLost("The session's process is not there.")
+        with self._in_use(within_s) as link:
             try:
-                return self._link.run(feeds, graph, failed=self._boundary.failed, within_s=within_s)
+                return link.run(feeds, graph, failed=self._boundary.failed, within_s=within_s)
             except DeviceLost:
                 self._sound = False
                 raise
+
+    @contextlib.contextmanager
+    def _in_use(self, within_s: float) -> Iterator[Link]:
+        """In the block the process is the caller's; raises DeviceLost where there is none."""
+        if not self._using.acquire(timeout=within_s):
+            raise DeviceLost("The session's process is being replaced.")
+        try:
+            if self._link is None or not self._sound:
+                raise DeviceLost("The session's process is not there.")
+            yield self._link
+        finally:
+            self._using.release()
 
     def _answers_late(self) -> bool:
         if self._link is None or not self._link.waiting:

@@ -128,7 +128,7 @@ class Supervisor(threading.Thread):
     def _close(self) -> None:
         """End the thread and its process; from any thread."""
         self._closed = True
-        self._device.kill()
+        self._device.stop()
         self._rouse()
         self.join()
         with self._waking:

@@ -17,7 +17,7 @@ from recsvc.evaluation.ranking import Scorer, dot, rank
 
 VALIDATION_USERS = 20_000
 """A choice is made on at most so many users, drawn by chance: more would not change it, and cost minutes."""
-SEARCH_INTERACTIONS = 2_000_000
+SEARCH_INTERACTIONS = 1_000_000
 """Kinds that can be fitted on a part of the users search on about so many interactions, and are then fitted on all."""
 
 NEWEST = (5, 10, 20, 50, 0)

@@ -26,7 +26,6 @@ from recsvc.recipe import Progress
 REPORT_FORMAT = 1
 STUDY_USERS = 10_000
 """The studies rank again several times, for at most so many users drawn by chance."""
-_CONTENT = "item_content.npy"
 
 
 class EvaluationError(Exception):
@@ -108,10 +107,7 @@ class _Subject:
     @cached_property
     def content(self) -> Scores | None:
         """The part of the table that comes from what items are; None where the model has none."""
-        path = self.bundle.path / _CONTENT
-        if not path.exists():
-            return None
-        content: Scores = np.load(path)
+        content: Scores = np.load(self.bundle.content_path)
         return content if content.any() else None
 
     @cached_property

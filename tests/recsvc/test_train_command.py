@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from recsvc import synthetic
-from recsvc.commands import train as command
 from recsvc.bundle import Bundle
+from recsvc.commands import train as command
 from recsvc.recipe import Plan, Settings, Shape
 
 QUICK = Settings(shape=Shape(dimensions=16), plan=Plan(epochs=1, refit_epochs=0))

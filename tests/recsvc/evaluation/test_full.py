@@ -109,9 +109,19 @@ def test_new_items_are_scored_by_content_where_the_bundle_tells_it_apart(
     # Content that says all there is to know must score as the table does, and content that says nothing must not.
     knowing = study.items_as_if_new(Encoder(bundle), table, table)
     assert knowing["figures"]["model"]["hr_at_10"]["value"] == pytest.approx(figure(report, "model", "hr_at_10"))
-    np.save(folder / "item_content.npy", -table)
+    np.save(bundle.content_path, -table)
     found = evaluation.full_report(bundle, small.dataset, bootstrap=50, kinds=())["items_as_if_new"]
     assert found["figures"]["model"]["hr_at_10"]["value"] < found["chance"]
+
+
+def test_other_cut_offs_are_shown_too(small: Small, small_bundle: Path) -> None:
+    found = evaluation.full_report(Bundle.load(small_bundle), small.dataset, ks=(3, 500), bootstrap=20, kinds=())
+    console = Console(width=80, record=True, file=io.StringIO())
+    for renderable in tables(found):
+        console.print(renderable)
+    text = console.export_text()
+    assert "HR@3 " in text
+    assert "What the first 500 are like" in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -65,7 +65,7 @@ def test_the_process_answers_as_the_cpu_does(accelerator: Accelerator) -> None:
 
 
 def test_arrays_larger_than_the_memory_have_room_made_for_them(accelerator: Accelerator) -> None:
-    for rows in (1, 3_000, 2, 9_000):  # 16 bytes to 7 MiB each way
+    for rows in (1, 3_000, 2, 9_000):  # up to 7 MiB each way
         feeds = sample_feeds(rows, 50, 40)
         feeds["history"][:] = np.arange(rows)[:, None] % 40
         outputs, device = accelerator.run(feeds)
