@@ -1,4 +1,4 @@
-"""Progress as bars for people, on stderr. Programs get the JSON lines of `recsvc.prepare` instead."""
+"""Progress as bars for people, on stderr. Programs get the JSON lines of `recsvc.commands` instead."""
 
 from __future__ import annotations
 

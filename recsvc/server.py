@@ -123,7 +123,7 @@ def read_arguments(argv: Sequence[str] | None) -> Settings:
     parser.add_argument("--admin-socket", type=Path, required=True, help="UNIX socket for drills; mode 0600")
     parser.add_argument("--region", required=True)
     parser.add_argument("--node", required=True, help="e.g. primary/node-1")
-    parser.add_argument("--bundle", type=Path, required=True, help="directory made by recsvc.prepare")
+    parser.add_argument("--bundle", type=Path, required=True, help="directory made by recsvc.commands.train")
     parser.add_argument("--store", type=_address, required=True, metavar="IP:PORT", help="the region's own Valkey")
     parser.add_argument("--sentinels", type=_sentinels, default={}, metavar="own=IP:PORT,witness=IP:PORT,...")
     parser.add_argument("--master-name", default="recdr")

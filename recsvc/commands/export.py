@@ -44,7 +44,7 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     try:
         for name in (MODEL, ITEMS, EMBEDDINGS):
             shutil.copyfile(bundle.path / name, partial / name)
-        losses = _write_variants(options.cache, bundle, partial, progress) if set(wanted) - {"fp32"} else {}
+        losses = _variants(options.cache, bundle, partial, progress) if set(wanted) - {"fp32"} else {}
         found = _keep(partial, wanted, losses)
         answer = {"version": bundle.version, "data": bundle.data, "variants": found}
         about = {**answer, "inputs": INPUTS, "outputs": OUTPUTS, "max_length": bundle.max_length}
@@ -58,8 +58,13 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return {"output": str(output), **answer}
 
 
-def _write_variants(cache: Path, bundle: Bundle, folder: Path, progress: Progress) -> dict[str, Any]:
-    """Write every smaller variant beside the model; returns by precision what was lost, as measured on test users."""
+def _variants(cache: Path, bundle: Bundle, folder: Path, progress: Progress) -> dict[str, Any]:
+    """Put every smaller variant beside the model; returns by precision what was lost, as measured on test users."""
+    written: dict[str, Any] = {name: dict(about) for name, about in bundle.manifest.get("variants", {}).items()}
+    if written:
+        for about in (about for about in written.values() if "file" in about):
+            shutil.copyfile(bundle.path / about["file"], folder / about["file"])
+        return written
     split = data.hold_out(data_of(cache, bundle, progress).sequences)
     progress("export", 0, 1, f"writing and measuring variants on {len(split.test):,} users")
     histories = late("windows").pad(split.before_test, bundle.max_length)

@@ -34,7 +34,7 @@ def test_typed_headers_separate_words_by_spaces(tmp_path: Path) -> None:
 
 
 def test_json_lines_and_parquet_with_lists(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "parent_asin": "1",
             "title": "Desk lamp",

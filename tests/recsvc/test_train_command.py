@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from recsvc import prepare as command
 from recsvc import synthetic
 from recsvc.bundle import Bundle
+from recsvc.commands import train as command
 from recsvc.recipe import Plan, Settings, Shape
 
 QUICK = Settings(shape=Shape(dimensions=16), plan=Plan(epochs=1, refit_epochs=0))
 
 
 def run_main(cache: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, "-m", "recsvc.prepare", "--cache", str(cache), *more]
+    arguments = [sys.executable, "-m", "recsvc.commands.train", "--cache", str(cache), *more]
     return subprocess.run(arguments, capture_output=True, text=True, check=False)
 
 
@@ -49,7 +49,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_warm_start_answers_fast_on_one_line_without_torch(cache: Path) -> None:
     code = (
-        "import sys; from recsvc.prepare import main; code = main(sys.argv[1:]);"
+        "import sys; from recsvc.commands.train import main; code = main(sys.argv[1:]);"
         "sys.exit(code or len({'torch', 'onnx', 'onnxruntime', 'numpy', 'rich'} & set(sys.modules)))"
     )
     arguments = [sys.executable, "-c", code, "--cache", str(cache), "--data", "synthetic"]
