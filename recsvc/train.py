@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recsvc import evaluate
+from recsvc import evaluation
 from recsvc.data import Dataset, Split
 from recsvc.learner import Learner
 from recsvc.model import SasRec, popularity_vector
@@ -134,6 +134,6 @@ def all_but_test(dataset: Dataset, split: Split) -> Timed:
 def release(learner: Learner, sequences: Sequence[Indices]) -> Release:
     """Fold what was learnt into a model that serves, and give users without a history popularity's ranking."""
     model, content = learner.fold()
-    counts = torch.from_numpy(evaluate.popularity(sequences, model.items)[1:])
+    counts = torch.from_numpy(evaluation.popularity(sequences, model.items)[1:])
     model.cold_user.copy_(popularity_vector(model.item_embedding.weight, counts))
     return Release(model, content)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recsvc import evaluate
+from recsvc import evaluation
 from recsvc.learner import Learner
 from recsvc.model import SasRec
 from recsvc.windows import pad
@@ -46,10 +46,10 @@ class Task:
         vectors = encode(model.to(learner.counts.device), self.histories)
         # In parts: the scores of all users at once would take gigabytes on a large catalogue.
         found = [
-            evaluate.ranks(vectors[part] @ table.T, self.histories[part], self.targets[part])
+            evaluation.ranks(vectors[part] @ table.T, self.histories[part], self.targets[part])
             for part in (slice(start, start + RANKED) for start in range(0, len(self.targets), RANKED))
         ]
-        return evaluate.ndcg(np.concatenate(found), 10)
+        return evaluation.ndcg(np.concatenate(found), 10)
 
 
 def encode(model: SasRec, sequences: Sequence[Indices], batch: int = 256) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from recsvc import content, evaluate, train
+from recsvc import content, train
 from recsvc.bundle import Item
 from recsvc.content import Bags, ContentTower, Vocabulary
 from recsvc.data import Dataset, hold_out
@@ -77,7 +77,7 @@ def test_items_nobody_has_touched_are_found_by_their_descriptions(small: Small) 
     own = np.array([np.flatnonzero(candidates == target)[0] for target in targets])
     above = (scores > scores[np.arange(len(own)), own][:, None]).sum(axis=1)
     # By chance 3 of 24 are among the first 3, 12.5 %; popularity knows no better, for it has met none of them.
-    assert evaluate.hit_ratio(above, 3) > 0.25
+    assert evaluation.hit_ratio(above, 3) > 0.25
     np.testing.assert_allclose(fitted.release.content[candidates], fitted.release.table[candidates], atol=1e-6)
     assert np.abs(fitted.release.content[0]).max() == 0
 

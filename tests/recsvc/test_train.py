@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from recsvc import evaluate, train
+from recsvc import evaluation, train
 from recsvc.recipe import Plan, Settings
 from recsvc.validation import encode
 from tests.recsvc.small_data import Small
@@ -27,10 +27,10 @@ def test_it_beats_popularity_on_order_and_ranks_cold_users_by_popularity(small: 
     )
     table = fitted.release.table
     users = encode(fitted.release.model, small.split.before_test)
-    ranks = evaluate.ranks(users @ table.T, small.split.before_test, small.split.test)
-    counts = evaluate.popularity(small.split.before_test, len(small.dataset.items))
-    popular = evaluate.ranks(np.tile(counts, (len(users), 1)), small.split.before_test, small.split.test)
-    assert evaluate.hit_ratio(ranks, 10) > 2 * evaluate.hit_ratio(popular, 10)
+    ranks = evaluation.ranks(users @ table.T, small.split.before_test, small.split.test)
+    counts = evaluation.popularity(small.split.before_test, len(small.dataset.items))
+    popular = evaluation.ranks(np.tile(counts, (len(users), 1)), small.split.before_test, small.split.test)
+    assert evaluation.hit_ratio(ranks, 10) > 2 * evaluation.hit_ratio(popular, 10)
     assert not fitted.out_of_time
     assert seen[0] == ("train", 1, 8)
     assert seen[-1] == ("refit", 1, 1)
