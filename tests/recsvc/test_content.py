@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from recsvc import content, train
+from recsvc import content, evaluation, train
 from recsvc.bundle import Item
 from recsvc.content import Bags, ContentTower, Vocabulary
 from recsvc.data import Dataset, hold_out
