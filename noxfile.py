@@ -14,6 +14,7 @@ SIDE_BY_SIDE = (
     *("tests/test_imports.py", "tests/test_spec.py", "tests/test_spec_service.py", "tests/test_compare.py"),
     *("tests/test_experiments.py", "tests/test_history.py", "tests/test_judging.py", "tests/test_ranks.py"),
     *("tests/test_over_trials.py", "tests/test_verdict.py", "tests/test_jitter.py"),
+    *("tests/recsvc/data", "tests/recsvc/baselines", "tests/recsvc/test_tables.py", "tests/recsvc/test_windows.py"),
 )
 
 
