@@ -10,7 +10,7 @@ import pytest
 from recsvc import synthetic
 from recsvc.data import hold_out, read, store
 from recsvc.recipe import Settings
-from tests.recsvc.small_data import QUICK, Small
+from tests.recsvc.small_data import QUICK, SMALL, Small
 
 # As `prepare` does, before a test module imports torch: on shared cores spinning threads cost minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -23,7 +23,7 @@ def quick() -> Settings:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    tables = synthetic.make(users=200, items_per_genre=10, events=24)
+    tables = synthetic.make(**SMALL)
     acquired = store(tmp_path_factory.mktemp("small"), "synthetic", tables)
     dataset = read(acquired)
     return Small(acquired, dataset, hold_out(dataset.sequences))

@@ -11,6 +11,9 @@ QUICK = Settings(
     seed=3, shape=Shape(dimensions=32, dropout=0.1), plan=Plan(epochs=8, epoch_steps=1, refit_epochs=1, budget_s=60.0)
 )
 
+SMALL = {"users": 200, "items_per_genre": 10, "events": 24}
+"""What the small data set is made with (`recsvc.synthetic`)."""
+
 
 @dataclass(frozen=True)
 class Small:

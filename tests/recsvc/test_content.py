@@ -62,7 +62,9 @@ def without(dataset: Dataset, hidden: set[int]) -> Dataset:
 def test_items_nobody_has_touched_are_found_by_their_descriptions(small: Small) -> None:
     hidden = set(np.random.default_rng(0).permutation(np.arange(1, 121))[:24].tolist())
     dataset = without(small.dataset, hidden)
-    settings = Settings(seed=1, shape=Shape(dimensions=32), plan=Plan(epochs=12, refit_epochs=0, id_dropout=0.3))
+    settings = Settings(
+        seed=1, shape=Shape(dimensions=32), plan=Plan(epochs=12, epoch_steps=1, refit_epochs=0, id_dropout=0.3)
+    )
     fitted = train.fit(dataset, hold_out(dataset.sequences), settings, progress=lambda *_: None, device="cpu")
     # What each user took next was one of the hidden items: among those alone, how far up does the right one come?
     histories, targets = [], []
@@ -84,7 +86,7 @@ def test_without_descriptions_training_costs_nothing_more_and_content_is_zero(sm
     bare = dataclasses.replace(
         small.dataset, items=tuple(Item(item.id, item.id, None, ()) for item in small.dataset.items)
     )
-    short = dataclasses.replace(quick, plan=Plan(epochs=1, refit_epochs=0))
+    short = dataclasses.replace(quick, plan=Plan(epochs=1, epoch_steps=1, refit_epochs=0))
     fitted = train.fit(bare, small.split, short, progress=lambda *_: None, device="cpu")
     assert fitted.learner.tower is None
     assert not fitted.release.content.any()

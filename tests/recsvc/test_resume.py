@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recsvc import build, bundle, checkpoint, export, resume
+from recsvc import build, bundle, checkpoint, export, resume, synthetic
 from recsvc.bundle import Bundle, BundleError, Item
 from recsvc.data import Acquired, read, store
 from recsvc.movielens import Tables
-from tests.recsvc.small_data import Small
+from tests.recsvc.small_data import SMALL, Small
 
 NEW = Item("new", "Fresh Comet", 2020, ("Comedy",))
 
@@ -32,23 +33,22 @@ class Later:
 
 
 @pytest.fixture(scope="module")
-def later(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Later:
+def later(tmp_path_factory: pytest.TempPathFactory) -> Later:
     """Everybody goes on, with an item that few had touched, a new one, and three others, in any order."""
-    dataset = small.dataset
-    ids = ["", *(item.id for item in dataset.items)]
-    counts = np.bincount(np.concatenate(dataset.sequences), minlength=len(ids))
-    hit = int(np.argmin(counts[1:])) + 1
-    since_s = max(int(times[-1]) for times in dataset.times_s)
+    before = synthetic.make(**SMALL)
+    rows = [line.split("\t") for line in before.interactions.decode().splitlines()]
+    since_s = max(int(row[3]) for row in rows)
+    counts = Counter(row[1] for row in rows)
+    hit = min((item.id for item in before.items), key=lambda item: counts[item])
     rng = np.random.default_rng(0)
-    old = (small.acquired.folder / "interactions.tsv").read_text()
     lines = []
-    for user, sequence in zip(dataset.users, dataset.sequences, strict=True):
-        others = [ids[i] for i in rng.permutation(np.setdiff1d(np.arange(1, len(ids)), sequence))[:3]]
-        mixed = [(ids[hit], NEW.id, *others)[place] for place in rng.permutation(5)]
-        chain = [item for item in mixed if item not in {ids[i] for i in sequence}]
-        lines += [f"{user}\t{item}\t1\t{since_s + 60 * step}\n" for step, item in enumerate(chain, start=1)]
-    tables = Tables((old + "".join(lines)).encode(), (NEW, *dataset.items))
-    return Later(store(tmp_path_factory.mktemp("later"), "synthetic", tables), since_s, ids[hit])
+    for user in sorted({row[0] for row in rows}):
+        taken = {row[1] for row in rows if row[0] == user}
+        free = [item.id for item in before.items if item.id not in taken | {hit}]
+        more = [item for item in (hit, NEW.id, *rng.permutation(free)[:3]) if item not in taken]
+        lines += [f"{user}\t{item}\t1\t{since_s + 60 * n}\n" for n, item in enumerate(rng.permutation(more), 1)]
+    tables = Tables(before.interactions + "".join(lines).encode(), (NEW, *before.items))
+    return Later(store(tmp_path_factory.mktemp("later"), "synthetic", tables), since_s, hit)
 
 
 @pytest.fixture(scope="module")

@@ -39,13 +39,15 @@ def test_it_beats_popularity_on_order_and_ranks_cold_users_by_popularity(small: 
 
 
 def test_the_same_seed_gives_the_same_model(small: Small, quick: Settings) -> None:
-    short = dataclasses.replace(quick, plan=Plan(epochs=1, refit_epochs=1))
+    short = dataclasses.replace(quick, plan=Plan(epochs=1, epoch_steps=1, refit_epochs=1))
     one, two = (train.fit(small.dataset, small.split, short, progress=quiet).release for _ in range(2))
     assert np.array_equal(one.table, two.table)
 
 
 def test_the_time_is_kept_and_running_out_of_it_is_said(small: Small, quick: Settings) -> None:
-    endless = dataclasses.replace(quick, plan=Plan(epochs=10_000, refit_epochs=10, budget_s=1.5, patience=10_000))
+    endless = dataclasses.replace(
+        quick, plan=Plan(epochs=10_000, epoch_steps=1, refit_epochs=10, budget_s=1.5, patience=10_000)
+    )
     begun = time.monotonic()
     fitted = train.fit(small.dataset, small.split, endless, progress=quiet)
     assert time.monotonic() - begun < 10
@@ -54,6 +56,8 @@ def test_the_time_is_kept_and_running_out_of_it_is_said(small: Small, quick: Set
 
 
 def test_the_search_stops_when_validation_stops_improving(small: Small, quick: Settings) -> None:
-    hopeless = dataclasses.replace(quick, plan=Plan(epochs=50, refit_epochs=0, patience=2, learning_rate=0.0))
+    hopeless = dataclasses.replace(
+        quick, plan=Plan(epochs=50, epoch_steps=1, refit_epochs=0, patience=2, learning_rate=0.0)
+    )
     fitted = train.fit(small.dataset, small.split, hopeless, progress=quiet)
     assert (fitted.epochs, fitted.best_epoch) == (3, 1)

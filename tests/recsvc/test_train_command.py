@@ -18,7 +18,7 @@ from recsvc.bundle import Bundle
 from recsvc.commands import train as command
 from recsvc.recipe import Plan, Settings, Shape
 
-QUICK = Settings(shape=Shape(dimensions=16), plan=Plan(epochs=1, refit_epochs=0))
+QUICK = Settings(shape=Shape(dimensions=16), plan=Plan(epochs=1, epoch_steps=1, refit_epochs=0))
 
 
 def run_main(cache: Path, *more: str) -> subprocess.CompletedProcess[str]:

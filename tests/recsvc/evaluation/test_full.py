@@ -14,11 +14,12 @@ import pytest
 from rich.console import Console
 
 from drills.cli.quality import tables
-from recsvc import evaluation, export, train
+from recsvc import evaluation, export
 from recsvc.baselines import EaseKind, IalsKind, PopularityKind
 from recsvc.bundle import Bundle
 from recsvc.evaluation.encoding import Encoder
 from recsvc.evaluation.studies import Study
+from recsvc.windows import pad
 from tests.recsvc.small_data import Small
 
 KINDS = (PopularityKind(), EaseKind(), EaseKind(name="ease-small", most_items=5), IalsKind(factors=16))
@@ -85,7 +86,7 @@ def test_who_is_known_by_nothing_gets_the_popular_and_more_is_known_the_better(r
 def test_what_is_measured_is_what_the_graph_serves(small: Small, small_bundle: Path) -> None:
     bundle = Bundle.load(small_bundle)
     histories = [np.array([], dtype=np.int64), *small.split.before_test[:300]]
-    through_the_graph = export.user_vectors(bundle.model_path, train.pad(histories, bundle.max_length))
+    through_the_graph = export.user_vectors(bundle.model_path, pad(histories, bundle.max_length))
     np.testing.assert_allclose(Encoder(bundle).users(histories), through_the_graph, atol=1e-5)
 
 
