@@ -59,7 +59,9 @@ def up(
         return
     OUT.print(f"The lab is up: {deployment.edge_url} (deployed in {deployment.about['deploy_seconds']} s)")
     user = next(iter(Bundle.load(bundle).histories), "anybody")
-    OUT.print(f"""Try: curl -s {deployment.edge_url}/v1/recommend -d '{{"user": "{user}", "k": 5}}'""", soft_wrap=True)
+    asked = json.dumps({"user": user, "k": 5})
+    json_type = "-H 'Content-Type: application/json'"
+    OUT.print(f"Try: curl -s {deployment.edge_url}/v1/recommend {json_type} -d '{asked}'", soft_wrap=True)
 
 
 def status(as_json: AsJson = False) -> None:

@@ -38,6 +38,7 @@ METRICS = {
     "recall_at_20": "recall@20",
     "mrr": "MRR",
 }
+_LISTED = {name: METRICS[name] for name in ("hr_at_10", "ndcg_at_10")}
 
 
 def print_cleaning(found: Mapping[str, Any]) -> None:
@@ -118,11 +119,11 @@ def print_bundles(rows: Sequence[Mapping[str, Any]]) -> None:
         OUT.print("No models yet: 'recdr model train' makes the reference model.")
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("version", "data", "preset", "made", *METRICS.values(), ""):
-        table.add_column(name, justify="right" if name in METRICS.values() else "left", no_wrap=name == "version")
+    for name in ("version", "data", "preset", "made", *_LISTED.values(), ""):
+        table.add_column(name, justify="right" if name in METRICS.values() else "left", no_wrap=name != "data")
     for row in rows:
-        figures = (row["metrics"].get(name) for name in METRICS)
-        note = "default" if row["default"] else "" if row["usable"] else "of another version of recdr"
+        figures = (row["metrics"].get(name) for name in _LISTED)
+        note = "default" if row["default"] else "" if row["usable"] else "other format"
         cells = ("-" if figure is None else f"{figure:.4f}" for figure in figures)
         style = "" if row["usable"] else "dim"
         about = (row["version"], str(row["data"] or "-"), str(row["preset"] or "-"), _when(row["created"]))
@@ -150,7 +151,7 @@ def _age(manifest: Mapping[str, Any]) -> str:
 
 
 def _when(created: str | None) -> str:
-    return created[:16].replace("T", " ") if created else "-"
+    return created[:10] if created else "-"
 
 
 def _day(time_s: int) -> str:
