@@ -31,6 +31,8 @@ from tests.recsvc.serving.cluster import Cluster, Node, children
 KINDS = ("fail", "kill", "hang")
 RATE_PER_S = 200.0
 PATIENCE_S = 20.0
+IDLE_S = 30.0
+"""Nodes close a connection that was idle for 75 s, which is no failure of theirs."""
 BODY = b'{"user": "u1", "k": 20}'
 
 
@@ -39,6 +41,7 @@ class Answers:
     """``rows``: due and done in seconds of `time.monotonic()`, HTTP status (0: none), whether degraded."""
 
     rows: list[tuple[float, float, int, bool]] = field(default_factory=list)
+    errors: list[tuple[float, str]] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def first(self, *, degraded: bool, after_s: float) -> float | None:
@@ -68,21 +71,29 @@ class Connections:
     """HTTP/1.1 connections that are kept and used again; a plain client costs more than what is measured."""
 
     def __init__(self, port: int) -> None:
-        self._port, self._idle = port, list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
+        self._port, self._idle = port, list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]]()
 
     async def ask(self) -> tuple[int, bool]:
         """Ask for a recommendation; returns status and whether the answer is degraded."""
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await self._open()
         head = f"POST /v1/recommend HTTP/1.1\r\nHost: node\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
         writer.write(head + BODY)
         said = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = next(int(line[15:]) for line in said.split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(length)
-        self._idle.append((reader, writer))
+        self._idle.append((reader, writer, time.monotonic()))
         return int(said.split(b" ", 2)[1]), b"x-recsvc-degraded: 1" in said
 
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The connection used last; one that the node is soon to close for its idleness is closed here first."""
+        while self._idle and time.monotonic() - self._idle[0][2] > IDLE_S:
+            self._idle.pop(0)[1].close()
+        if self._idle:
+            return self._idle.pop()[:2]
+        return await asyncio.open_connection("127.0.0.1", self._port)
+
     def close(self) -> None:
-        for _, writer in self._idle:
+        for _, writer, _ in self._idle:
             writer.close()
 
 
@@ -93,8 +104,9 @@ async def ask_on_schedule(connections: Connections, answers: Answers, rate_per_s
     async def one(due_s: float) -> None:
         try:
             status, degraded = await asyncio.wait_for(connections.ask(), 5.0)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             status, degraded = 0, False
+            answers.errors.append((time.monotonic(), repr(error)))
         answers.rows.append((due_s, time.monotonic(), status, degraded))
         async with answers.arrived:
             answers.arrived.notify_all()
@@ -175,6 +187,9 @@ def show(losses: list[Loss], answers: Answers) -> None:
     failed = sum(count for status, count in statuses.items() if status != 200)
     unseen = sum(loss.degraded_s is None or loss.back_s is None for loss in losses)
     OUT.print(f"accelerator: {len(losses)} losses, {len(answers.rows)} requests: {failed} failed {dict(statuses)}")
+    for at_s, error in answers.errors[:10]:
+        last = max((loss.at_s for loss in losses if loss.at_s <= at_s), default=at_s)
+        OUT.print(f"  failed {at_s - last:.2f} s after a loss: {error}")
     OUT.print(f"  {unseen} losses of which no degraded answer, or no end, was seen")
     around = [done - due for due, done, _, _ in answers.rows if any(0 <= done - loss.at_s < 1.0 for loss in losses)]
     apart = [done - due for due, done, _, _ in answers.rows if not any(0 <= done - loss.at_s < 4.0 for loss in losses)]
