@@ -76,7 +76,7 @@ def serving(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         running = list(_start(folder, bundle, histories, options, stack))
         same = _same_answers(running)
-        ceilings: list[dict[str, float]] = []
+        ceilings: list[dict[str, dict[str, float]]] = []
         order = list(running)
         for number in range(options.rounds):
             for contender in order:
@@ -93,6 +93,7 @@ def serving(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "alone_s": ceilings,
         "same_answers": same,
         "ratios": _ratios(running, ceilings),
+        "cpu_ratios": _cpu_ratios(running, ceilings),
     }
     _show(document)
     return document
@@ -192,7 +193,9 @@ def _turn(contender: Contender, seconds: float, number: int) -> None:
         for load, how in LOADS.items():
             before = contender.node.batches() if contender.node else (0.0, 0.0)
             plan = {"port": contender.port, "requests": str(contender.requests), "seconds": seconds, "seed": number}
+            spent_s = contender.server.cpu_s()
             outcome = _load({**plan, **how, "core": LOAD_CORE})
+            outcome["cpu_ms"] = (contender.server.cpu_s() - spent_s) / max(1, outcome["total"]) * 1e3
             if contender.node:
                 batches, requests = (after - was for after, was in zip(contender.node.batches(), before, strict=True))
                 outcome["mean_batch"] = requests / batches if batches else 0.0
@@ -208,13 +211,13 @@ def _load(plan: dict[str, Any]) -> dict[str, Any]:
     return outcome
 
 
-def _alone(folder: Path, bundle: Path, histories: list[list[int]], seconds: float) -> dict[str, float]:
+def _alone(folder: Path, bundle: Path, histories: list[list[int]], seconds: float) -> dict[str, dict[str, float]]:
     command = [sys.executable, "-m", "tests.serving_rivals.alone", str(SERVER_CORE), str(2 * seconds)]
     environment = {"RIVAL_MODEL": str(bundle / "model.onnx"), "RIVAL_ITEMS": str(bundle / "items.json")}
     environment["PYTHONPATH"] = f"{contenders.HERE}:{Path.cwd()}"
     command.append(str(folder / "histories.json"))
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    return {size: float(took) for size, took in json.loads(ran.stdout).items()}
+    return dict(json.loads(ran.stdout))
 
 
 def _ceiling(alone_s: dict[str, float], mean_batch: float) -> float:
@@ -229,7 +232,7 @@ def _ceiling(alone_s: dict[str, float], mean_batch: float) -> float:
     return mean_batch / (took[below] + share * (took[below + 1] - took[below]))
 
 
-def _ratios(running: list[Contender], ceilings: list[dict[str, float]]) -> dict[str, list[float]]:
+def _ratios(running: list[Contender], ceilings: list[dict[str, dict[str, float]]]) -> dict[str, list[float]]:
     """recsvc's requests a second at c=32 as a multiple of each other's, round by round."""
     own = running[0].figures["c=32"]
     ratios = {}
@@ -237,27 +240,49 @@ def _ratios(running: list[Contender], ceilings: list[dict[str, float]]) -> dict[
         theirs = other.figures["c=32"]
         ratios[other.name] = [a["rate"] / max(b["rate"], 0.01) for a, b in zip(own, theirs, strict=True)]
     ratios[CEILING] = [
-        outcome["rate"] / _ceiling(alone, outcome["mean_batch"]) for outcome, alone in zip(own, ceilings, strict=True)
+        outcome["rate"] / _ceiling(alone["wall"], outcome["mean_batch"])
+        for outcome, alone in zip(own, ceilings, strict=True)
+    ]
+    return ratios
+
+
+def _cpu_ratios(running: list[Contender], ceilings: list[dict[str, dict[str, float]]]) -> dict[str, list[float]]:
+    """How many times the CPU of recsvc each other spends on a request at c=32: what other work on the machine
+    does to the clock does not show in it, nor does a core that a server leaves idle.
+    """
+    own = running[0].figures["c=32"]
+    ratios = {
+        other.name: [b["cpu_ms"] / a["cpu_ms"] for a, b in zip(own, other.figures["c=32"], strict=True)]
+        for other in running[1:]
+    }
+    ratios[CEILING] = [
+        1e3 / _ceiling(alone["cpu"], outcome["mean_batch"]) / outcome["cpu_ms"]
+        for outcome, alone in zip(own, ceilings, strict=True)
     ]
     return ratios
 
 
 def _show(document: dict[str, Any]) -> None:
-    OUT.print(f"{document['rounds']} rounds of {document['seconds']:g} s a load, median (least to greatest)")
+    OUT.print(
+        f"{document['rounds']} rounds of {document['seconds']:g} s a load, median (least to greatest)", soft_wrap=True
+    )
     head = "".join(f"{f'{load} req/s':>26}{'p50 ms':>9}{'p99 ms':>9}" for load in LOADS)
-    OUT.print(f"{'':20}{head}{'PSS MB':>9}{'same ids':>10}")
+    OUT.print(f"{'':20}{head}{'PSS MB':>9}{'same ids':>10}", soft_wrap=True)
     for name, figures in document["figures"].items():
         row = "".join(_cells(figures[load]) for load in LOADS)
         same = f"{document['same_answers'][name]}/{CHECKED}"
-        OUT.print(f"{name:20}{row}{document['memory_mb'][name]:9}{same:>10}")
+        OUT.print(f"{name:20}{row}{document['memory_mb'][name]:9}{same:>10}", soft_wrap=True)
     for size in SIZES:
-        rates = [size / alone[str(size)] for alone in document["alone_s"]]
-        OUT.print(f"{ALONE}, batches of {size}: {_spread(rates)} req/s")
+        rates = [size / alone["wall"][str(size)] for alone in document["alone_s"]]
+        OUT.print(f"{ALONE}, batches of {size}: {_spread(rates)} req/s", soft_wrap=True)
     OUT.print("recsvc's requests/s at c=32 as a multiple, by rounds:")
     for name, ratios in document["ratios"].items():
         goal = GOALS.get(name)
         verdict = "" if goal is None else f"  goal {goal:g}: {'met' if median(ratios) >= goal else 'NOT met'}"
-        OUT.print(f"  {name:32}{_spread(ratios, 2)}{verdict}")
+        OUT.print(f"  {name:32}{_spread(ratios, 2)}{verdict}", soft_wrap=True)
+    OUT.print("CPU spent on a request at c=32 as a multiple of recsvc's, by rounds:")
+    for name, ratios in document["cpu_ratios"].items():
+        OUT.print(f"  {name:32}{_spread(ratios, 2)}", soft_wrap=True)
 
 
 def _cells(outcomes: list[dict[str, Any]]) -> str:

@@ -189,10 +189,15 @@ def _show(document: dict[str, Any]) -> None:
         p50, p99 = (median(outcome[key] for outcome in rounds) for key in ("p50_ms", "p99_ms"))
         statuses = sorted({status for outcome in rounds for status in outcome["statuses"]})
         spread = f"{median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f}) req/s"
-        OUT.print(f"{name:14}{spread:34} p50 {p50:.1f} ms, p99 {p99:.1f} ms, statuses {', '.join(statuses)}")
+        OUT.print(
+            f"{name:14}{spread:34} p50 {p50:.1f} ms, p99 {p99:.1f} ms, statuses {', '.join(statuses)}", soft_wrap=True
+        )
     ratios = document["ratios"]
     met = "met" if median(ratios) >= GOAL else "NOT met"
     OUT.print(
         f"{KEPT} as a multiple: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}), goal {GOAL:g}: {met}"
     )
-    OUT.print(f"answers the same: {document['same_answers']} of {document['compared_answers']}; {document['cache']}")
+    OUT.print(
+        f"answers the same: {document['same_answers']} of {document['compared_answers']}; {document['cache']}",
+        soft_wrap=True,
+    )

@@ -65,6 +65,8 @@ class Outcome:
     answered: int
     unanswered: int
     statuses: dict[int, int]
+    total: int
+    """Every answer, those of the warm-up too."""
 
 
 class Connection(asyncio.Protocol):
@@ -110,7 +112,7 @@ class Generator:
         self._lags_ns: list[int] = []
         self._statuses: Counter[int] = Counter()
         self._from_ns = self._to_ns = 0
-        self._counted = 0
+        self._counted = self._total = 0
         self._ending = False
 
     async def run(self) -> Outcome:
@@ -179,6 +181,7 @@ class Generator:
 
     def answered(self, connection: Connection, status: int) -> None:
         due_ns, now_ns = connection.due_ns, time.monotonic_ns()
+        self._total += 1
         at_ns = due_ns if self.plan.rate else now_ns
         if self._from_ns <= at_ns < self._to_ns:
             self._statuses[status] += 1
@@ -212,6 +215,7 @@ class Generator:
             answered=len(self._latencies_ns),
             unanswered=len(left),
             statuses=dict(self._statuses),
+            total=self._total,
         )
 
 
