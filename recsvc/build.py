@@ -71,7 +71,7 @@ def _finish(folder: Path, made: Making, progress: Progress) -> None:
     if made.resumed_from is not None:
         made = replace(made, resumed_from={**made.resumed_from, "metrics": before})
     progress("export", 1, 2, "the release before, without the newest interactions")
-    checkpoint.save(folder / bundle.CHECKPOINT, made.fitted.learner)
+    checkpoint.save(folder / bundle.CHECKPOINT, made.fitted.learner, made.fitted.fusion)
     metrics = _write_release(folder, made.fitted.release, made)
     progress("export", 2, 2, "the ONNX graph ranks as the model does")
     progress("evaluate", 1, 1, f"test HR@10 {metrics['hr_at_10']:.4f}, NDCG@10 {metrics['ndcg_at_10']:.4f}")
@@ -101,7 +101,7 @@ def _write_release(folder: Path, release: train.Release, made: Making) -> dict[s
     metrics["validation_ndcg_at_10"] = round(made.fitted.validation_ndcg_at_10, 5)
     tables.write(folder, made.dataset, made.split)
     variants = export.write_variants(folder, histories, made.split.before_test, made.split.test)
-    manifest = _manifest(folder, made.acquired, made.settings) | _account(made.fitted, made.dataset, metrics)
+    manifest = _manifest(folder, made, table.shape[1]) | _account(made.fitted, made.dataset, metrics)
     manifest["variants"] = variants
     if made.resumed_from is not None:
         manifest["resumed_from"] = made.resumed_from
@@ -109,7 +109,8 @@ def _write_release(folder: Path, release: train.Release, made: Making) -> dict[s
     return metrics
 
 
-def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str, Any]:
+def _manifest(folder: Path, made: Making, dimensions: int) -> dict[str, Any]:
+    acquired, settings = made.acquired, made.settings
     present = [name for name in (*bundle.PAYLOAD, *bundle.OPTIONAL) if (folder / name).exists()]
     digests = {name: bundle.file_sha256(folder / name) for name in present}
     files = {name: {"sha256": digest, "bytes": (folder / name).stat().st_size} for name, digest in digests.items()}
@@ -122,7 +123,7 @@ def _manifest(folder: Path, acquired: Acquired, settings: Settings) -> dict[str,
         "data_sha256": acquired.interactions_sha256,
         "synthetic": acquired.synthetic,
         "max_length": settings.shape.max_length,
-        "dimensions": settings.shape.dimensions,
+        "dimensions": dimensions,
         "settings": asdict(settings),
         "files": files,
     }
@@ -138,6 +139,7 @@ def _account(fitted: train.Fitted, dataset: Dataset, metrics: dict[str, float]) 
         "best_epoch": fitted.best_epoch,
         "out_of_time": fitted.out_of_time,
         "device": fitted.device,
+        "fusion": None if fitted.fusion is None else asdict(fitted.fusion),
         "parameters": sum(parameter.numel() for parameter in fitted.release.model.parameters()),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "torch": torch.__version__,

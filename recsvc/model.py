@@ -82,7 +82,8 @@ class SasRec(nn.Module):
     def __init__(self, items: int, shape: Shape) -> None:
         """``items`` counts the catalogue without the padding row."""
         super().__init__()
-        self.items, self.max_length = items, shape.max_length
+        self.items, self.max_length, self.dimensions = items, shape.max_length, shape.dimensions
+        self.factors, self.weight, self.decay = 0, 0.0, 1.0
         self.item_embedding = nn.Embedding(items + 1, shape.dimensions, padding_idx=PADDING)
         self.input_norm, self.output_norm = nn.LayerNorm(shape.dimensions), nn.LayerNorm(shape.dimensions)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.blocks))
@@ -105,7 +106,7 @@ class SasRec(nn.Module):
         The state at a position has seen that item and older ones only. Rows at padding are finite and
         mean nothing.
         """
-        return self.encode(self.item_embedding(history), history)
+        return self.encode(self.item_embedding(history)[..., : self.dimensions], history)
 
     def encode(self, embedded: Tensor, history: Tensor) -> Tensor:
         """The same of items that are looked up already: ``embedded`` [batch, length, d]."""
@@ -118,9 +119,32 @@ class SasRec(nn.Module):
 
     def forward(self, history: Tensor) -> Tensor:
         """User vectors, float32 [batch, d]; an empty history (all padding) gives the popularity vector."""
-        newest = self.states(history)[:, -1]
+        looked_up = self.item_embedding(history)
+        newest = self.encode(looked_up[..., : self.dimensions], history)[:, -1]
+        if self.factors:
+            newest = torch.cat([newest, self.pooled(looked_up[..., self.dimensions :])], dim=1)
         # With left padding a history is empty exactly when its last slot is.
         return torch.where(history[:, -1:] == PADDING, self.cold_user, newest)
+
+    def pooled(self, factors: Tensor) -> Tensor:
+        """What a history's factors, [batch, length, f], say together, older ones fading (`recsvc.factors`)."""
+        length = factors.shape[1]
+        ages = (length - 1) - torch.arange(length, device=factors.device)
+        summed: Tensor = (factors * (self.decay**ages)[:, None]).sum(dim=1) * self.weight
+        return summed
+
+    @torch.no_grad()
+    def widen(self, factors: Tensor, weight: float, decay: float) -> None:
+        """Put factors, float32 [items + 1, f], beside the embeddings: user vectors and table have d + f dimensions.
+
+        They are brought to the spread of the embeddings, so that a table in eight bits keeps as much of both.
+        """
+        own = self.item_embedding.weight
+        spread = float(own.std() / factors.std().clamp(min=1e-9))
+        self.factors, self.weight, self.decay = factors.shape[1], weight / spread**2, decay
+        wide = torch.cat([own, factors * spread], dim=1)
+        self.item_embedding = nn.Embedding(len(wide), wide.shape[1], padding_idx=PADDING, _weight=wide)
+        self.cold_user = torch.zeros(self.dimensions + self.factors)
 
 
 def visibility(history: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ class Shape:
     dropout: float = 0.2
     content: bool = True
     """Learn from what items are described as too, where they are."""
+    factors: int = 128
+    """Dimensions beside those of the network for what the same users took (`recsvc.factors`); 0 for none."""
 
 
 @dataclass(frozen=True)

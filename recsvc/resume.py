@@ -94,10 +94,11 @@ def fit(
     chosen = train.prepare_device(settings, device)
     rng = np.random.default_rng(settings.seed)
     plan, started_s = settings.plan, time.monotonic()
-    learner = checkpoint.load(checkpoint_of(base), dataset.items, settings.shape, plan).to(chosen)
+    learner, fusion = checkpoint.load(checkpoint_of(base), dataset.items, settings.shape, plan)
+    learner.to(chosen)
     task = validated(dataset, split, since_s)
     known, complete = Timed.cut(split.train, dataset.times_s), train.all_but_test(dataset, split)
-    previous = train.release(learner, known.sequences)
+    previous = train.release(learner, until(known, since_s), fusion)
     first = Best(copy.deepcopy(learner.state_dict()), task.ndcg_at_10(learner))
     base_figure = first.ndcg_at_10
     learner.meet(known.sequences)
@@ -114,9 +115,16 @@ def fit(
         learner.meet(complete.sequences)
         newest = material(complete, since_s, settings, rng)
         in_time = refit(learner, newest, going_on, deadline_s=started_s + plan.budget_s, progress=progress)
-    made = train.release(learner, complete.sequences)
-    fitted = train.Fitted.of((made, previous), learner, best, seconds=time.monotonic() - started_s, in_time=in_time)
+    made = train.release(learner, complete.sequences, fusion)
+    fitted = train.Fitted.of(
+        (made, previous), learner, best, fusion, seconds=time.monotonic() - started_s, in_time=in_time
+    )
     return Resumed(fitted, base_figure, len(task.targets), new_events(dataset, since_s))
+
+
+def until(known: Timed, since_s: int) -> list[Indices]:
+    """What of the sequences the base can have known."""
+    return [s[: np.searchsorted(t, since_s, side="right")] for s, t in zip(known.sequences, known.times_s, strict=True)]
 
 
 def new_events(dataset: Dataset, since_s: int) -> int:

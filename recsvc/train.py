@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from recsvc import evaluation
 from recsvc.data import Dataset, Split
+from recsvc.fusion import Fusion, choose
 from recsvc.learner import Learner
 from recsvc.model import SasRec, popularity_vector
 from recsvc.recipe import Progress, Settings
@@ -61,6 +62,7 @@ class Fitted:
     release: Release
     previous: Release
     learner: Learner
+    fusion: Fusion | None
     validation_ndcg_at_10: float
     epochs: int
     best_epoch: int
@@ -70,11 +72,18 @@ class Fitted:
 
     @classmethod
     def of(
-        cls, releases: tuple[Release, Release], learner: Learner, best: Best, *, seconds: float, in_time: bool
+        cls,
+        releases: tuple[Release, Release],
+        learner: Learner,
+        best: Best,
+        fusion: Fusion | None,
+        *,
+        seconds: float,
+        in_time: bool,
     ) -> Fitted:
         """Put together what the two stages gave: the release and the one before, and the best of the search."""
         return cls(
-            *releases, learner, best.ndcg_at_10, best.epochs, best.epoch, seconds,
+            *releases, learner, fusion, best.ndcg_at_10, best.epochs, best.epoch, seconds,
             best.out_of_time or not in_time, device_name(learner.counts.device),
         )  # fmt: skip
 
@@ -86,11 +95,11 @@ def fit(dataset: Dataset, split: Split, settings: Settings, *, progress: Progres
     the same model on a CPU wherever the time suffices for all the epochs. Raises `TrainError` where the device
     that was asked for is not there.
     """
-    chosen = prepare_device(settings, device)
+    place = prepare_device(settings, device)
     rng = np.random.default_rng(settings.seed)
     plan, started_s = settings.plan, time.monotonic()
     share = plan.epochs / max(1, plan.epochs + plan.refit_epochs)
-    learner = Learner(dataset.items, settings.shape, plan).to(chosen)
+    learner = Learner(dataset.items, settings.shape, plan).to(place)
     known, complete = Timed.cut(split.train, dataset.times_s), all_but_test(dataset, split)
     learner.meet(known.sequences)
     task = Task.of(split.before_validation, split.validation)
@@ -100,12 +109,13 @@ def fit(dataset: Dataset, split: Split, settings: Settings, *, progress: Progres
         deadline_s=started_s + plan.budget_s * share, progress=progress,
     )  # fmt: skip
     learner.load_state_dict(best.parameters)
-    previous = release(learner, known.sequences)
+    chosen = choose(learner.fold()[0], known.sequences, task, settings.shape.factors)
+    previous = release(learner, known.sequences, chosen)
     learner.meet(complete.sequences)
     newest = Material(lambda: list(complete.shuffled(rng)), rng)
     in_time = refit(learner, newest, plan, deadline_s=started_s + plan.budget_s, progress=progress)
-    made = release(learner, complete.sequences)
-    return Fitted.of((made, previous), learner, best, seconds=time.monotonic() - started_s, in_time=in_time)
+    made = release(learner, complete.sequences, chosen)
+    return Fitted.of((made, previous), learner, best, chosen, seconds=time.monotonic() - started_s, in_time=in_time)
 
 
 def prepare_device(settings: Settings, device: Device) -> torch.device:
@@ -131,9 +141,14 @@ def all_but_test(dataset: Dataset, split: Split) -> Timed:
     return Timed.cut(sequences, dataset.times_s)
 
 
-def release(learner: Learner, sequences: Sequence[Indices]) -> Release:
-    """Fold what was learnt into a model that serves, and give users without a history popularity's ranking."""
-    model, content = learner.fold()
+def release(learner: Learner, sequences: Sequence[Indices], fusion: Fusion | None) -> Release:
+    """Fold what was learnt into a model that serves, beside it what the same users took, and give users without a
+    history popularity's ranking."""
+    model, told = learner.fold()
+    if fusion is not None:
+        fusion.into(model, sequences)
+    content = np.zeros(model.item_embedding.weight.shape, dtype=np.float32)
+    content[:, : told.shape[1]] = told
     counts = torch.from_numpy(evaluation.popularity(sequences, model.items)[1:])
     model.cold_user.copy_(popularity_vector(model.item_embedding.weight, counts))
     return Release(model, content)

@@ -43,10 +43,13 @@ class Task:
             return 0.0
         model, _ = learner.fold()
         table = model.item_embedding.weight.detach().numpy()
-        vectors = encode(model.to(learner.counts.device), self.histories)
+        return self.ndcg_of(encode(model.to(learner.counts.device), self.histories), table)
+
+    def ndcg_of(self, users: NDArray[np.float32], table: NDArray[np.float32]) -> float:
+        """The same of user vectors [users, d] and an item table [items + 1, d]."""
         # In parts: the scores of all users at once would take gigabytes on a large catalogue.
         found = [
-            evaluation.ranks(vectors[part] @ table.T, self.histories[part], self.targets[part])
+            evaluation.ranks(users[part] @ table.T, self.histories[part], self.targets[part])
             for part in (slice(start, start + RANKED) for start in range(0, len(self.targets), RANKED))
         ]
         return evaluation.ndcg(np.concatenate(found), 10)
