@@ -66,10 +66,14 @@ class Learner(nn.Module):
             table = self.rows(torch.arange(self.items + 1, device=history.device), kept)
             states = self.encoder.encode(functional.embedding(history, table), history)
             return losses.full(states, history, target, table, self.candidates())
-        embedded = self.rows(history.reshape(-1), kept).view(*history.shape, -1)
         sample = losses.Sampler(self.counts, self.candidates(), self.plan.sampled_items).draw()
-        states = self.encoder.encode(embedded, history)
-        return losses.sampled(states, history, target, lambda indices: self.rows(indices, kept), sample)
+        # One look-up, because each would have a gradient of its own as large as the whole table.
+        places = torch.cat([history.reshape(-1), target.reshape(-1), sample.with_padding()])
+        sizes = [history.numel(), target.numel(), len(sample.items) + 1]
+        inputs, targets, table = torch.split(self.rows(places, kept), sizes)
+        states = self.encoder.encode(inputs.view(*history.shape, -1), history)
+        wanted = targets.view(*target.shape, -1)
+        return losses.sampled(states, history, target, wanted=wanted, table=table, sample=sample)
 
     def rows(self, indices: Tensor, kept: Tensor | None = None) -> Tensor:
         """Vectors of catalogue indices: int64 [n] -> float32 [n, d]."""

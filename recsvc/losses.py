@@ -14,7 +14,6 @@ is drawn (Bengio and Senecal, 2008; Yi et al., RecSys 2019), and not for y, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,9 +26,6 @@ NEVER = -1e9
 CELLS = 1 << 20
 """Scores that are held at a time on a CPU: 4 MiB, about what a core's own cache holds."""
 
-Rows = Callable[[Tensor], Tensor]
-"""Vectors of catalogue indices: int64 [n] -> float32 [n, d]."""
-
 
 def full(states: Tensor, history: Tensor, target: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
     """Mean loss over the positions that have both an input and a target.
@@ -38,13 +34,36 @@ def full(states: Tensor, history: Tensor, target: Tensor, table: Tensor, candida
     ``candidates`` bool [items + 1]: the items that compete, padding not among them.
     """
     known = (history != PADDING) & (target != PADDING)
+    positions, wanted = states[known], target[known]
+    masked = torch.cat([_seen(history)[known], wanted[:, None]], dim=1)
     barred = torch.nonzero(~candidates).squeeze(1)
-    losses: Tensor = _CrossEntropy.apply(states[known], table, target[known], _seen(history)[known], barred)  # type: ignore[no-untyped-call]
-    return losses / max(1, int(known.sum()))
+    return _mean(positions, functional.embedding(wanted, table), table, table.new_zeros(len(table)), masked, barred)
+
+
+def sampled(
+    states: Tensor, history: Tensor, target: Tensor, *, wanted: Tensor, table: Tensor, sample: Sample
+) -> Tensor:
+    """Mean loss over the same positions, against the items of a `Sample`.
+
+    ``wanted`` [batch, length, d] are the targets' vectors, ``table`` [1 + m, d] those of `Sample.with_padding`.
+    """
+    known = (history != PADDING) & (target != PADDING)
+    # Column 0, padding's, stands for every item that is not in the sample, so that one scatter masks what was seen.
+    masked = sample.column[torch.cat([_seen(history)[known], target[known][:, None]], dim=1)]
+    barred = torch.zeros(1, dtype=torch.int64, device=table.device)
+    return _mean(states[known], wanted[known], table, functional.pad(sample.correction, (1, 0)), masked, barred)
+
+
+def _mean(  # noqa: PLR0917 - the order of _CrossEntropy.forward
+    positions: Tensor, wanted: Tensor, table: Tensor, correction: Tensor, masked: Tensor, barred: Tensor
+) -> Tensor:
+    own = (positions * wanted).sum(dim=1, keepdim=True)
+    summed: Tensor = _CrossEntropy.apply(own, positions, table, correction, masked, barred)  # type: ignore[no-untyped-call]
+    return summed / max(1, len(own))
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Summed cross entropy of ``states @ table.T`` whose scores only exist a few rows at a time.
+    """Summed cross entropy of a right score against rivals, whose scores only exist a few rows at a time.
 
     The gradients are taken on the way (Hsu et al., "Liger Kernel", arXiv 2410.10989, does so on a GPU): scores of
     a batch against a whole catalogue are the largest tensors of the training by far, and here they are written
@@ -53,45 +72,34 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(  # noqa: PLR0917 - torch passes all of them by position
-        context: Any, states: Tensor, table: Tensor, target: Tensor, masked: Tensor, barred: Tensor
+        context: Any, own: Tensor, states: Tensor, table: Tensor, correction: Tensor, masked: Tensor, barred: Tensor
     ) -> Tensor:
-        """``states`` [n, d], ``table`` [c, d], ``target`` int64 [n]; ``masked`` int64 [n, any], of each row, and
-        ``barred`` int64 [any], of all rows, are the columns that do not compete."""
-        weights, total = table.to(states.dtype), states.new_zeros((), dtype=torch.float32)
-        of_states, of_table = torch.empty_like(states), torch.zeros_like(table)
-        rows = max(64, CELLS // len(table)) if not states.is_cuda else len(states)
+        """``own`` [n, 1]; the rivals' scores are ``states`` [n, d] times ``table`` [c, d], less ``correction`` [c].
+
+        ``masked`` int64 [n, any], of each row, and ``barred`` int64 [any], of all rows, are columns of no rivals.
+        """
+        weights, total = table.to(states.dtype), torch.zeros((), device=states.device)
+        of_own, of_states, of_table = torch.empty_like(own), torch.empty_like(states), torch.zeros_like(table)
+        rows = max(64, CELLS // len(table)) if not states.is_cuda else max(1, len(states))
         for part in (slice(start, start + rows) for start in range(0, len(states), rows)):
-            scores = (states[part] @ weights.T).float()
-            own = scores.gather(1, target[part, None])
-            scores.scatter_(1, masked[part], NEVER).index_fill_(1, barred, NEVER).scatter_(1, target[part, None], own)
-            top = scores.amax(dim=1, keepdim=True)
+            scores, right = (states[part] @ weights.T).float().sub_(correction), own[part].float()
+            scores.scatter_(1, masked[part], NEVER).index_fill_(1, barred, NEVER)
+            top = torch.maximum(scores.amax(dim=1, keepdim=True), right)
             # Beyond -80 nothing is left of a share, but exp() takes six times as long where it underflows.
-            shares = scores.sub_(top).clamp_(min=-80.0).exp_()
-            sums = shares.sum(dim=1, keepdim=True)
-            total += (sums.log() + top - own).sum()
-            shares.div_(sums).scatter_add_(1, target[part, None], torch.full_like(own, -1.0))
-            shares = shares.to(states.dtype)
+            shares, mine = scores.sub_(top).clamp_(min=-80.0).exp_(), (right - top).exp()
+            sums = shares.sum(dim=1, keepdim=True) + mine
+            total += (sums.log() + top - right).sum()
+            of_own[part] = (mine / sums - 1.0).to(own.dtype)
+            shares = shares.div_(sums).to(states.dtype)
             of_states[part] = shares @ weights
             of_table += (shares.T @ states[part]).to(table.dtype)
-        context.save_for_backward(of_states, of_table)
+        context.save_for_backward(of_own, of_states, of_table)
         return total
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        of_states, of_table = context.saved_tensors
-        return of_states * gradient, of_table * gradient, None, None, None
-
-
-def sampled(states: Tensor, history: Tensor, target: Tensor, rows: Rows, sample: Sample) -> Tensor:
-    """Mean loss over the same positions, against the items of a `Sample`."""
-    known = (history != PADDING) & (target != PADDING)
-    positions, wanted = states[known], target[known]
-    own = (positions * rows(wanted)).sum(dim=1, keepdim=True)
-    # Column 0 stands for every item that is not in the sample, so that one scatter masks what was seen.
-    others = functional.pad(positions @ rows(sample.items).T - sample.correction, (1, 0), value=NEVER)
-    masked = sample.column[torch.cat([_seen(history)[known], wanted[:, None]], dim=1)]
-    scores = torch.cat([own, others.scatter(1, masked, NEVER)], dim=1)
-    return functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64, device=scores.device))
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+        of_own, of_states, of_table = context.saved_tensors
+        return of_own * gradient, of_states * gradient, of_table * gradient, None, None, None
 
 
 def _seen(history: Tensor) -> Tensor:
@@ -105,6 +113,10 @@ class Sample:
 
     def __init__(self, items: Tensor, correction: Tensor, column: Tensor) -> None:
         self.items, self.correction, self.column = items, correction, column
+
+    def with_padding(self) -> Tensor:
+        """The items behind the padding item: int64 [1 + m]."""
+        return functional.pad(self.items, (1, 0))
 
 
 class Sampler:

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsvc.bundle import FORMAT_VERSION
 
-RECIPE_VERSION = 5
+RECIPE_VERSION = 6
 """Raise when the code makes another bundle of the same settings: cached ones are then no longer found."""
 
 Progress = Callable[[str, int, int, str], None]
@@ -56,7 +56,7 @@ class Plan:
     """Over what is new, where a training goes on from an earlier bundle."""
     full_softmax_items: int = 10_000
     """Larger catalogues are learnt against a sample of ``sampled_items`` items a step."""
-    sampled_items: int = 4096
+    sampled_items: int = 2048
     threads: int = 2
     """On a CPU; 0 for as many as there are cores."""
     mixed_precision: bool = False

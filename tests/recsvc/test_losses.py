@@ -69,7 +69,8 @@ def test_the_gradients_are_those_of_the_plain_formula(
 def test_a_sample_of_everything_gives_the_full_loss(states: torch.Tensor, table: torch.Tensor) -> None:
     everyone = torch.arange(ITEMS + 1) > 0
     sample = losses.Sample(torch.arange(1, ITEMS + 1), torch.zeros(ITEMS), torch.arange(ITEMS + 1))
-    loss = losses.sampled(states, HISTORY, TARGET, lambda indices: functional.embedding(indices, table), sample)
+    wanted, rows = table[TARGET], table[sample.with_padding()]
+    loss = losses.sampled(states, HISTORY, TARGET, wanted=wanted, table=rows, sample=sample)
     assert loss.item() == pytest.approx(by_hand(states, table, everyone), rel=1e-5)
 
 

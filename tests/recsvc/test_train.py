@@ -61,3 +61,19 @@ def test_the_search_stops_when_validation_stops_improving(small: Small, quick: S
     )
     fitted = train.fit(small.dataset, small.split, hopeless, progress=quiet)
     assert (fitted.epochs, fitted.best_epoch) == (3, 1)
+
+
+def test_a_catalogue_too_large_for_every_item_at_a_time_is_learnt_against_samples(
+    small: Small, quick: Settings
+) -> None:
+    plan = dataclasses.replace(quick.plan, full_softmax_items=10, sampled_items=40, epochs=12)
+    sampled = dataclasses.replace(quick, plan=plan, shape=dataclasses.replace(quick.shape, factors=0))
+    fitted = train.fit(small.dataset, small.split, sampled, progress=quiet)
+    ranks = evaluation.ranks(
+        encode(fitted.release.model, small.split.before_test) @ fitted.release.table.T,
+        small.split.before_test,
+        small.split.test,
+    )
+    counts = evaluation.popularity(small.split.before_test, len(small.dataset.items))
+    popular = evaluation.ranks(np.tile(counts, (len(ranks), 1)), small.split.before_test, small.split.test)
+    assert evaluation.hit_ratio(ranks, 10) > 2 * evaluation.hit_ratio(popular, 10)
