@@ -10,7 +10,7 @@ from typing import Any
 
 from recsvc.bundle import FORMAT_VERSION
 
-RECIPE_VERSION = 5
+RECIPE_VERSION = 6
 """Raise when the code makes another bundle of the same settings: cached ones are then no longer found."""
 
 Progress = Callable[[str, int, int, str], None]
