@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -187,11 +188,9 @@ def _show(document: dict[str, Any]) -> None:
     for name, rounds in document["figures"].items():
         rates = [outcome["rate"] for outcome in rounds]
         p50, p99 = (median(outcome[key] for outcome in rounds) for key in ("p50_ms", "p99_ms"))
-        statuses = sorted({status for outcome in rounds for status in outcome["statuses"]})
+        statuses = sum((Counter(outcome["statuses"]) for outcome in rounds), Counter[str]())
         spread = f"{median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f}) req/s"
-        OUT.print(
-            f"{name:14}{spread:34} p50 {p50:.1f} ms, p99 {p99:.1f} ms, statuses {', '.join(statuses)}", soft_wrap=True
-        )
+        OUT.print(f"{name:14}{spread:34} p50 {p50:.1f} ms, p99 {p99:.1f} ms, statuses {dict(statuses)}", soft_wrap=True)
     ratios = document["ratios"]
     met = "met" if median(ratios) >= GOAL else "NOT met"
     OUT.print(

@@ -45,7 +45,7 @@ class Node:
 
     def ready(self) -> bool:
         with contextlib.suppress(OSError):
-            return bool(self.get("/readyz"))
+            return bool(self.get("/readyz") and self.get("/readyz/write"))
         return False
 
     def wait_until_ready(self) -> None:
