@@ -50,6 +50,8 @@ class Link:
         self._fds: tuple[int, ...] = (inputs, outputs)
         self.waiting = True
         """Whether an answer is still to come."""
+        self._number = 0
+        """The newest ask's."""
         self._inputs, self._outputs = Memory(inputs), Memory(outputs)
         self._poll = select.poll()
         self._poll.register(ours, select.POLLIN)
@@ -79,7 +81,8 @@ class Link:
         ``within_s`` counts time in which this process ran: one that was stopped, or got no processor, learns nothing
         about the other.
         """
-        self._ask(Ask(graph, self._inputs.write(feeds), self._inputs.held, failed=failed))
+        number = self._next()
+        self._ask(Ask(number, graph, self._inputs.write(feeds), self._inputs.held, failed=failed))
         reply = self._reply(within_s)
         self._outputs.see(reply.held)
         # Copies: what lies there is the next run's as soon as that is asked for.
@@ -87,7 +90,7 @@ class Link:
 
     def trap(self, within_s: float) -> int:
         """Break the process's CUDA context; returns the CUresult. Raises `TrapError` when it is as sound as before."""
-        self._ask(Ask(MODEL, [], self._inputs.held, trap=True))
+        self._ask(Ask(self._next(), MODEL, [], self._inputs.held, trap=True))
         try:
             return int(self._reply(within_s).bus_id or 0)
         except ValueError as error:
@@ -111,6 +114,13 @@ class Link:
             os.close(fd)
         self._fds = ()
 
+    def _next(self) -> int:
+        """The next ask's number; raises DeviceLost while the process owes an answer, and may still read its inputs."""
+        if self.waiting:
+            raise DeviceLost(f"The session's process {self.pid} still owes an answer.")
+        self._number += 1
+        return self._number
+
     def _ask(self, ask: Ask) -> None:
         try:
             self._socket.send(_encode(ask), socket.MSG_NOSIGNAL)
@@ -133,6 +143,9 @@ class Link:
             raise self._gone()
         self.waiting = False
         reply = _decode(message)
+        if reply.number != self._number:
+            self._process.kill()
+            raise DeviceLost(f"The session's process {self.pid} answered {reply.number} and not {self._number}.")
         if reply.error is not None:
             raise (DeviceLost if reply.lost else ValueError)(reply.error)
         return reply

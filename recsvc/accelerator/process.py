@@ -88,7 +88,7 @@ class ProcessDevice:
     def _trap(self) -> None:
         if not self._sound:
             raise NotFailable("The accelerator is lost already: there is no context to break.")
-        with self._in_use(TRAP_S) as link:
+        with self._in_use(TRAP_S) as link, self._lost_with():
             link.trap(TRAP_S)
 
     def restore(self) -> None:
@@ -116,12 +116,17 @@ class ProcessDevice:
         self.let_go()
 
     def _run(self, feeds: Arrays, graph: str, within_s: float) -> Arrays:
-        with self._in_use(within_s) as link:
-            try:
-                return link.run(feeds, graph, failed=self._boundary.failed, within_s=within_s)
-            except DeviceLost:
-                self._sound = False
-                raise
+        with self._in_use(within_s) as link, self._lost_with():
+            return link.run(feeds, graph, failed=self._boundary.failed, within_s=within_s)
+
+    @contextlib.contextmanager
+    def _lost_with(self) -> Iterator[None]:
+        """A process that is lost or late in the block is not asked again before `revive` has seen to it."""
+        try:
+            yield
+        except DeviceLost:
+            self._sound = False
+            raise
 
     @contextlib.contextmanager
     def _in_use(self, within_s: float) -> Iterator[Link]:

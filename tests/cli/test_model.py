@@ -142,6 +142,16 @@ def test_a_model_that_is_not_there_is_refused_before_anything_is_deployed(tmp_pa
         model.prepare(tmp_path, lambda *_: None, "3f2a")
 
 
+def test_an_answer_longer_than_a_pipe_holds_arrives(tmp_path: Path) -> None:
+    folder = tmp_path / "bundles" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps({"format": -1, "data": "x" * 300_000}))
+    environment = {**os.environ, "RECDR_CACHE": str(tmp_path)}
+    command = [RECDR, "model", "show", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert len(json.loads(done.stdout)["bundles"][0]["data"]) == 300_000
+
+
 def test_versions_are_completed(trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     from drills.cli.arguments import complete_bundle  # noqa: PLC0415 - read after the cache is chosen
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import recsvc.accelerator.process as processes
 from recsvc.accelerator import (
     Accelerator,
     AcceleratorState,
@@ -22,6 +23,8 @@ from recsvc.accelerator import (
     open_accelerator,
     sample_feeds,
 )
+from recsvc.accelerator.device import DeviceLost
+from recsvc.accelerator.link import Late
 from recsvc.accelerator.process import ProcessDevice
 from recsvc.accelerator.xid import XIDS, Reaction, classify
 from tests.recsvc.serving.cluster import Cluster, alive, eventually
@@ -112,6 +115,40 @@ def test_a_process_that_answers_late_is_tried_and_not_replaced(accelerator: Acce
     os.kill(process, signal.SIGCONT)
     eventually(is_ok(accelerator))
     assert (process_of(accelerator), accelerator.restarts) == (process, 0)
+
+
+def test_a_process_that_owes_an_answer_is_not_asked_again_and_its_late_answer_is_nobody_elses(
+    accelerator: Accelerator,
+) -> None:
+    device = accelerator._device
+    assert isinstance(device, ProcessDevice)
+    link = device.link
+    assert link is not None
+    os.kill(link.pid, signal.SIGSTOP)
+    with pytest.raises(Late):
+        link.run(SAMPLE, "model", failed=False, within_s=0.0)
+    os.kill(link.pid, signal.SIGCONT)
+    with pytest.raises(DeviceLost, match="owes"):
+        link.run(REQUEST, "model", failed=False, within_s=10.0)
+    link.waiting = False  # as a mistake of ours might have it
+    with pytest.raises(DeviceLost, match="answered"):
+        link.run(REQUEST, "model", failed=False, within_s=10.0)
+
+
+def test_a_trap_that_answers_late_costs_the_process(accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child has no CUDA to break and says so, but late: as a driver does that hangs on it."""
+    monkeypatch.setattr(processes, "TRAP_S", 0.05)
+    device, before = accelerator._device, process_of(accelerator)
+    assert isinstance(device, ProcessDevice)
+    monkeypatch.setattr(device, "fail", lambda layer: device._trap())
+    os.kill(before, signal.SIGSTOP)
+    accelerator.fail("context")
+    assert accelerator.degraded
+    os.kill(before, signal.SIGCONT)
+    eventually(is_ok(accelerator))
+    for rows in (1, 2, 3):
+        outputs, name = accelerator.run(sample_feeds(rows, 50, 20))
+        assert (name, len(outputs["items"])) == ("simulated", rows)
 
 
 def test_a_process_that_dies_at_every_start_stays_degraded_until_that_is_mended(accelerator: Accelerator) -> None:
