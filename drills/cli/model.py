@@ -85,9 +85,10 @@ class WithBareResume(TyperCommand):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         following = [*args[1:], "-"]
-        bare = (part == "--resume" and after.startswith("-") for part, after in zip(args, following, strict=True))
-        named = [[part, model.DEFAULT] if alone else [part] for part, alone in zip(args, bare, strict=True)]
-        return super().parse_args(ctx, [part for parts in named for part in parts])
+        named: list[str] = []
+        for part, after in zip(args, following, strict=False):  # without any argument there is one "-" too many
+            named += [part, model.DEFAULT] if part == "--resume" and after.startswith("-") else [part]
+        return super().parse_args(ctx, named)
 
 
 @app.command()

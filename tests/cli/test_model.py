@@ -165,3 +165,21 @@ def test_help_has_examples() -> None:
     for command in ("prepare", "train", "evaluate", "export", "show"):
         shown = CliRunner().invoke(app, ["model", command, "--help"]).stdout
         assert f"recdr model {command}" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "resumed"), [([], None), (["--resume"], "default"), (["--resume", "3f2a"], "3f2a")]
+)
+def test_train_takes_no_argument_and_resume_no_name(
+    arguments: list[str], resumed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def call(command: str, given: list[str], *_: object) -> dict[str, object]:
+        asked.extend([command, *given])
+        raise UsageError("enough")
+
+    monkeypatch.setattr(model, "call", call)
+    assert CliRunner().invoke(app, ["model", "train", *arguments]).exit_code != 0
+    assert asked[0] == "train"
+    assert (asked[asked.index("--resume") + 1] if "--resume" in asked else None) == resumed
