@@ -13,7 +13,7 @@ from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_f
 from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
 from recsvc.encoded import EncodedUsers
 from recsvc.inference import MAX_BATCH, Batcher, Stages
-from recsvc.precision import AUTO, Chosen, choose
+from recsvc.precision import AUTO, Chosen, alone, choose
 from recsvc.search import SearchIndex
 
 WARM_K = 20
@@ -89,6 +89,7 @@ class Opening:
     def _open(self, bundle: Bundle, search: SearchIndex | None) -> Release:
         embeddings = np.load(bundle.embeddings_path)
         chosen = choose(bundle, self.variant, self.accelerator, self.threads)
+        on_cpu = alone(chosen, self.variant)
         accelerator = open_accelerator(
             self.accelerator,
             chosen.path_of(bundle, chosen.device),
@@ -96,7 +97,10 @@ class Opening:
             sample_feeds(1, 1, 1),
             self.boundary,
             fallback=chosen.path_of(bundle, chosen.fallback),
+            alone=on_cpu.path_of(bundle, on_cpu.device),
         )
+        if accelerator.name == "cpu":
+            chosen = on_cpu
         try:
             dimensions = _warm_up(accelerator, bundle, len(embeddings) - 1)
             encoded = self._encoded(bundle, dimensions, chosen)

@@ -21,17 +21,19 @@ def open_accelerator(
     boundary: Boundary | None = None,
     *,
     fallback: Graphs | None = None,
+    alone: Graphs | None = None,
 ) -> Accelerator:
     """Return the accelerator for ``auto``, ``cuda``, ``cpu`` or ``simulated``; close it when nobody asks any more.
 
     ``auto`` is CUDA where a run of ``sample`` on it succeeds, else the CPU. ``cuda`` without a working device
     starts degraded on the CPU, and goes on trying: a node that lost its GPU has to come up all the same. ``fallback``
-    is what the CPU runs, where that is not ``model``.
+    is what the CPU runs while the device is lost, ``alone`` what it runs for good where there is none; each ``model``
+    where not given.
     """
     on_cpu = model if fallback is None else fallback
     boundary = boundary or Boundary()
     if choice == "cpu" or (choice == "auto" and _why_not()):
-        return Accelerator(SessionDevice("cpu", on_cpu, threads), None)
+        return _cpu_alone(alone or model, threads)
     name = "cuda" if choice == "auto" else choice
     device = ProcessDevice(name, model, threads, boundary)
     # Its process starts while this one opens its own session.
@@ -48,10 +50,14 @@ def open_accelerator(
     if choice == "auto" and accelerator.degraded:
         log.info("no CUDA device", extra={"data": {"reason": accelerator.reason}})
         accelerator.close()
-        return Accelerator(cpu, None)
+        return _cpu_alone(alone or model, threads)
     if name == "cuda":
         boundary.xids.watch(None)  # where the device could not be opened, and so is not known by its address
     return accelerator
+
+
+def _cpu_alone(graphs: Graphs, threads: int) -> Accelerator:
+    return Accelerator(SessionDevice("cpu", graphs, threads), None)
 
 
 def _why_not() -> str | None:
