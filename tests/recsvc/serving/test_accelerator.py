@@ -15,6 +15,7 @@ import pytest
 
 import recsvc.accelerator.process as processes
 from recsvc.accelerator import (
+    MODEL,
     Accelerator,
     AcceleratorState,
     Arrays,
@@ -24,7 +25,7 @@ from recsvc.accelerator import (
     sample_feeds,
 )
 from recsvc.accelerator.device import DeviceLost
-from recsvc.accelerator.link import Late
+from recsvc.accelerator.link import Late, Link
 from recsvc.accelerator.process import ProcessDevice
 from recsvc.accelerator.xid import XIDS, Reaction, classify
 from tests.recsvc.serving.cluster import Cluster, alive, eventually
@@ -106,6 +107,37 @@ def test_the_end_of_an_idle_process_is_noticed_without_a_request(accelerator: Ac
     os.kill(process_of(accelerator), signal.SIGKILL)
     eventually(lambda: accelerator.restarts == 1)
     eventually(is_ok(accelerator))
+
+
+def test_no_try_is_wasted_on_a_process_that_ended_idle(
+    accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, run, lost = accelerator._device, accelerator._device.run, list[str]()
+
+    def seen(feeds: Arrays, graph: str = MODEL) -> Arrays:
+        try:
+            return run(feeds, graph)
+        except DeviceLost as error:
+            lost.append(str(error))
+            raise
+
+    monkeypatch.setattr(device, "run", seen)
+    os.kill(process_of(accelerator), signal.SIGKILL)
+    eventually(lambda: accelerator.restarts == 1)
+    eventually(is_ok(accelerator))
+    assert lost == []
+
+
+def test_a_process_that_cannot_be_started_leaves_no_descriptor(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", none_left)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(BlockingIOError):
+            Link("simulated", {MODEL: bundle / "model.onnx"}, 1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_process_that_answers_late_is_tried_and_not_replaced(accelerator: Accelerator) -> None:
