@@ -64,6 +64,8 @@ class Opening:
     user_cache_mb: float = 0.0
     """0 keeps no user vectors."""
     batch_window_us: int = 0
+    deadline_s: float = 1.0
+    """How long a request may wait for the model."""
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
@@ -98,6 +100,7 @@ class Opening:
             self.boundary,
             fallback=chosen.path_of(bundle, chosen.fallback),
             alone=on_cpu.path_of(bundle, on_cpu.device),
+            deadline_s=self.deadline_s,
         )
         if accelerator.name == "cpu":
             chosen = on_cpu

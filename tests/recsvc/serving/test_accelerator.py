@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,6 +108,29 @@ def test_the_end_of_an_idle_process_is_noticed_without_a_request(accelerator: Ac
     os.kill(process_of(accelerator), signal.SIGKILL)
     eventually(lambda: accelerator.restarts == 1)
     eventually(is_ok(accelerator))
+
+
+@pytest.mark.parametrize(
+    ("warm_s", "deadline_s", "patience_s"),
+    [(0.0, 1.0, 0.25), (0.04, 1.0, 0.4), (0.2, 1.0, 0.5), (0.2, 10.0, 2.0), (0.6, 1.0, 1.2)],
+)
+def test_a_hung_run_is_given_up_while_a_request_can_still_be_answered(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, warm_s: float, deadline_s: float, patience_s: float
+) -> None:
+    """On a clock of ours; the first warm-up is held up by another second, as on a machine that is busy just then."""
+    now_s, held_up_s = [0.0], [1.0]
+
+    def run(feeds: Arrays, graph: str, within_s: float) -> Arrays:
+        now_s[0] += warm_s + held_up_s[0]
+        return {}
+
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    device = ProcessDevice("simulated", bundle / "model.onnx", 1, Boundary(), deadline_s)
+    monkeypatch.setattr(device, "_run", run)
+    device.warm_up(REQUEST)
+    held_up_s[0] = 0.0
+    device.warm_up(REQUEST)
+    assert device.patience_s == pytest.approx(patience_s)
 
 
 def test_no_try_is_wasted_on_a_process_that_ended_idle(
