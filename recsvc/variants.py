@@ -84,19 +84,20 @@ def loss(
 ) -> dict[str, Any]:
     """Compare answers [users, K] of fp32 with a variant's.
 
-    ``recall_at_20_ratio`` is the variant's recall@20 over fp32's, 1.0 where fp32 finds nothing either;
-    ``top_20_overlap`` the mean share of fp32's items that the variant finds too; ``largest_score_difference`` is
-    between scores of the same rank, where both are finite.
+    ``recall_at_20_ratio`` is the variant's recall@20 over fp32's, and the overlap where fp32 finds nothing: that no
+    less is found then says nothing. ``top_20_overlap`` is the mean share of fp32's items that the variant finds too;
+    ``largest_score_difference`` is between scores of the same rank, where both are finite.
     """
     recalls = [float((items == targets[:, None]).any(axis=1).mean()) for items, _ in (whole, fewer)]
-    ratio = recalls[1] / recalls[0] if recalls[0] else 1.0
+    overlap = float(_overlap(whole[0], fewer[0]))
+    ratio = recalls[1] / recalls[0] if recalls[0] else overlap
     finite = np.isfinite(whole[1]) & np.isfinite(fewer[1])
     difference = np.abs(whole[1] - fewer[1], where=finite, out=np.zeros_like(whole[1]))
     return {
         "usable": ratio >= MINIMUM_RECALL_RATIO,
         "recall_at_20_ratio": round(ratio, 5),
         "minimum_recall_ratio": MINIMUM_RECALL_RATIO,
-        "top_20_overlap": round(float(_overlap(whole[0], fewer[0])), 5),
+        "top_20_overlap": round(overlap, 5),
         "largest_score_difference": round(float(difference.max(initial=0.0)), 6),
         "users": len(targets),
     }

@@ -55,13 +55,18 @@ class Link:
         self._inputs, self._outputs = Memory(inputs), Memory(outputs)
         self._poll = select.poll()
         self._poll.register(ours, select.POLLIN)
-        with theirs:
+        try:
             # No preexec_fn: Python code between fork and exec of a process with threads can deadlock.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "recsvc.accelerator.child", msgspec.json.encode(settings).decode()],
                 stdin=subprocess.DEVNULL,
                 pass_fds=handed,
             )
+        except OSError:  # no process or memory left: it is tried again and again, so nothing may stay
+            self._give_back()
+            raise
+        finally:
+            theirs.close()
 
     @property
     def pid(self) -> int:
@@ -109,6 +114,9 @@ class Link:
         """End the process and give everything back; idempotent."""
         self._process.kill()
         self._ended()
+        self._give_back()
+
+    def _give_back(self) -> None:
         self._socket.close()
         for fd in self._fds:
             os.close(fd)

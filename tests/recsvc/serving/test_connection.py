@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -233,7 +234,8 @@ async def _nothing_is_read_while_answers_are_owed(expects: bytes) -> None:
     seen: list[tuple[int, bool]] = []
 
     async def livez(request: Request) -> Answer:
-        seen.extend((len(c.pipeline), c.flow.read_paused) for c in server.server_state.connections)
+        connections: set[Any] = set(server.server_state.connections)
+        seen.extend((len(each.pipeline), each.flow.read_paused) for each in connections)
         return Answer(b"{}")
 
     server = Server(Application({"/livez": {"GET": livez}}, lambda answer: []), Limits())
