@@ -116,7 +116,7 @@ class Api:
     def identity_headers(self, answer: Answer) -> Headers:
         """The headers that every answer carries; where nothing was computed they name what is in use now."""
         accelerator = answer.accelerator or self._computing_on()
-        degraded = answer.degraded or self._release.accelerator.degraded
+        degraded = answer.degraded if answer.accelerator else self._release.accelerator.degraded
         return self._headers(answer.model or self._release.version, accelerator, degraded, answer.cached)
 
     def _write_headers(self, model: str, accelerator: str, degraded: bool, cached: bool) -> Headers:
@@ -253,7 +253,9 @@ class Api:
         *,
         more: Mapping[str, Any],
     ) -> Answer:
-        reasons = self._why_degraded(history_unavailable=seen is None)
+        # Not by what serves now: that may be another release, or have been lost or mended since this was computed.
+        lost = ranking.accelerator != release.accelerator.name
+        reasons = [*([ACCELERATOR_LOST] if lost else []), *([HISTORY_UNAVAILABLE] if seen is None else [])]
         started_s, identity = time.monotonic(), self._parts.identity
         document = Ranked(
             items=cast("list[str]", self._identifiers.json(items)),  # written already; msgspec takes it as it is
@@ -273,9 +275,8 @@ class Api:
         self._took(Stage.ENCODE, started_s)
         return answer
 
-    def _why_degraded(self, *, history_unavailable: bool = False) -> Sequence[str]:
-        reasons = [ACCELERATOR_LOST] if self._release.accelerator.degraded else []
-        return [*reasons, HISTORY_UNAVAILABLE] if history_unavailable else reasons
+    def _why_degraded(self) -> Sequence[str]:
+        return [ACCELERATOR_LOST] if self._release.accelerator.degraded else []
 
     async def post_event(self, request: Request) -> Answer:
         """Store an event once and acknowledge it as the replication mode demands."""

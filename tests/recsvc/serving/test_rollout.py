@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,13 @@ import pytest
 from onnx import numpy_helper
 
 from recsvc import bundle as bundles
+from recsvc.accelerator import Boundary
+from recsvc.api import Api, Identity, Parts
 from recsvc.bundle import Bundle
+from recsvc.inference import Job
+from recsvc.metrics import Metrics
+from recsvc.release import Opening
+from recsvc.rollout import Rollout
 from tests.recsvc.serving import tiny_bundle
 from tests.recsvc.serving.cluster import Cluster, Node, eventually
 
@@ -93,6 +101,31 @@ def test_a_good_model_takes_over_without_failing_a_request(node: Node, bundle: P
     assert by_version[new] != by_version[old[0]]
     assert {version for version, *_ in seen} == {old[0], new}
     assert lists(node) == old
+
+
+def test_an_answer_tells_of_the_run_that_computed_it_and_not_of_what_serves_when_it_is_written(bundle: Path) -> None:
+    opening = Opening("simulated", 1, 10, lambda size: None, Boundary())
+    release = opening(bundle)
+    nobody: Any = None
+    parts = Parts(
+        Identity("a", "node-1"), Rollout(release, opening), nobody, nobody, nobody, nobody, Metrics(), deadline_s=1.0
+    )
+    api = Api(parts)
+    try:
+        sound = asyncio.run(release.batcher.rank(Job([1], [1], 3), time.monotonic() + 10))
+        release.accelerator.lose("after that run")
+        fallen_back = asyncio.run(release.batcher.rank(Job([1], [1], 3), time.monotonic() + 10))
+        eventually(lambda: not release.accelerator.degraded)
+        for ranking, degraded in ((sound, False), (fallen_back, True)):
+            for lost in (False, True):
+                if lost:
+                    release.accelerator.lose("when it is written")
+                answer = api._ranked(release, ranking.items, ranking.scores, ranking, [1], more={})
+                assert json.loads(answer.body)["degraded"] is degraded
+                assert dict(api.identity_headers(answer))[b"x-recsvc-degraded"] == b"%d" % degraded
+            eventually(lambda: not release.accelerator.degraded)
+    finally:
+        release.close()
 
 
 def test_the_model_that_serves_is_checked_again_and_stays(node: Node, bundle: Path, copy: Path) -> None:
