@@ -19,6 +19,8 @@ from recsvc.data import MIN_EVALUATED, Acquired, DataError, Dataset, Split, hold
 from recsvc.recipe import RECIPE_VERSION, Progress, Settings, settings_of
 from recsvc.windows import pad
 
+MOST_LEARNT = 0.01
+"""Share of held-out items that the base may have learnt: a file in another order swaps some of the same second."""
 FEWEST_ITEMS = 6
 """Whoever holds two items out has seen three, so that something is left to rank them against."""
 
@@ -46,13 +48,21 @@ def resume(
     """Fill an empty folder with a bundle that goes on from ``base``, trained on what came at or after ``since_s``.
 
     ``since_s`` is in seconds since 1970; ``settings`` are the base's where there are none. The base's catalogue keeps
-    its indices, new items come behind it. The manifest's ``resumed_from`` holds the base's version and its figures on the same held-out items; the release
-    before (``previous``) is the base over the grown catalogue. Raises `bundle.BundleError` where the base has no
-    checkpoint, or one of another version, and `DataError` where nothing is new.
+    its indices, new items come behind it. The manifest's ``resumed_from`` holds the base's version and its figures on
+    the same held-out items; the release before (``previous``) is the base over the grown catalogue. Raises
+    `bundle.BundleError` where the base has no checkpoint, or one of another version, and `DataError` where nothing is
+    new or the data do not continue the base's.
     """
     settings = settings or settings_of(base)
     dataset = warm.align(read(acquired), base.items)
     split = measurable(acquired, dataset)
+    learnt = warm.learnt_before(dataset, split, base)
+    if learnt > MOST_LEARNT * len(split.test):
+        raise DataError(
+            f"{acquired.name}: {base.version} has learnt {learnt:,} of the {len(split.test):,} items that these data "
+            "hold out, so its figures would be wrong. Name the data that it was made from with what came later, and "
+            "the same --min-user-interactions and --min-item-interactions, or train anew, without --resume."
+        )
     if not warm.new_events(dataset, since_s):
         raise DataError(
             f"{acquired.name}: nothing in it came at or after {_time(since_s)}, which is where --resume begins."
@@ -65,6 +75,7 @@ def resume(
         "version": base.version,
         "since_s": since_s,
         "new_events": resumed.new_events,
+        "test_items_learnt_before": learnt,
         "base_stays": fitted.best_epoch == 0,
         "validation_users": resumed.validation_users,
         "validation_ndcg_at_10": round(resumed.base_validation_ndcg_at_10, 5),

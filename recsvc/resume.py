@@ -131,6 +131,13 @@ def fit(
     return Resumed(fitted, base_figure, len(task.targets), new_events(dataset, since_s))
 
 
+def learnt_before(dataset: Dataset, split: Split, base: Bundle) -> int:
+    """How many of the held-out test items are in what the base learnt of the same users, by their pseudonyms."""
+    histories = base.histories
+    held_out = zip(split.evaluated.tolist(), split.test.tolist(), strict=True)
+    return sum(dataset.items[item - 1].id in histories.get(dataset.users[user], ()) for user, item in held_out)
+
+
 def until(known: Timed, since_s: int) -> list[Indices]:
     """What of the sequences came before that time, so that the base can have known it."""
     return [s[: np.searchsorted(t, since_s)] for s, t in zip(known.sequences, known.times_s, strict=True)]

@@ -85,16 +85,18 @@ class Request:
 
         Raises `DataError` where one is missing.
         """
-        files = [path for path in (self.file, self.items) if path is not None]
+        # By what each is for, since files of one name may lie in two folders.
+        files = [(role, path) for role, path in (("data", self.file), ("items", self.items)) if path is not None]
         if self.source is not None and not _is_address(self.source):
-            files += _originals(Path(self.source).expanduser(), _ORIGINAL_FILES.get(self.data, ()))
+            found = _originals(Path(self.source).expanduser(), _ORIGINAL_FILES.get(self.data, ()))
+            files += [(path.name, path) for path in found]
         stamps = {}
-        for path in files:
+        for role, path in files:
             try:
                 about = path.stat()
             except OSError as error:
                 raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
-            stamps[path.name] = [about.st_size, about.st_mtime_ns]
+            stamps[role] = [about.st_size, about.st_mtime_ns]
         return stamps
 
 

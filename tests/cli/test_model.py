@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -13,9 +14,11 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from drills import model
+from drills.cli import model_tables
 from drills.cli.app import app
 from drills.errors import UsageError
 from recsvc.bundle import Bundle
@@ -150,6 +153,22 @@ def test_an_answer_longer_than_a_pipe_holds_arrives(tmp_path: Path) -> None:
     command = [RECDR, "model", "show", "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
     assert len(json.loads(done.stdout)["bundles"][0]["data"]) == 300_000
+
+
+def test_the_list_of_models_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    monkeypatch.setattr(model_tables, "OUT", console)
+    figures = {"hr_at_10": 0.12345, "ndcg_at_10": 0.0567}
+    row = {"version": "a2863358170a", "created": "2026-11-22T10:00:00+00:00", "metrics": figures, "usable": True}
+    names = ("orders-of-the-whole-year.parquet", "ml-100k")
+    model_tables.print_bundles([{**row, "data": name, "preset": "default", "default": True} for name in names])
+    told = console.export_text()
+    for whole in ("version", "preset", "a2863358170a", "2026-11-22", "HR@10", "NDCG@10", "0.1235", "0.0567"):
+        assert whole in told
+    assert "…" not in told and max(map(len, told.splitlines())) <= 80
+    folded = "".join(line[14:].split("  ")[0] for line in told.splitlines()[1:3])
+    assert names[0] in folded.replace(" ", "")
+    assert told.count("default") == 4
 
 
 def test_versions_are_completed(trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,22 @@ def test_nothing_new_is_refused_before_training(small: Small, small_bundle: Path
         build.resume(tmp_path, Bundle.load(small_bundle), small.acquired, 2_000_000_000, quiet)
 
 
+def test_data_that_do_not_continue_the_base_are_refused(
+    small: Small, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same log without its end holds out what the base has learnt."""
+    base = Bundle.load(small_bundle)
+    assert resume.learnt_before(small.dataset, small.split, base) == 0
+    shorter = dataclasses.replace(
+        small.dataset,
+        sequences=tuple(sequence[:-1] for sequence in small.dataset.sequences),
+        times_s=tuple(times[:-1] for times in small.dataset.times_s),
+    )
+    monkeypatch.setattr(build, "read", lambda _: shorter)
+    with pytest.raises(DataError, match=r"has learnt \d+ of the \d+ items that these data hold out.*train anew"):
+        build.resume(tmp_path, base, small.acquired, 0, quiet)
+
+
 def test_what_came_at_the_given_time_is_new(later: Later) -> None:
     dataset = read(later.acquired)
     times = np.concatenate(dataset.times_s)

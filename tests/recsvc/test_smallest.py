@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from recsvc import build, evaluation, export, train
+from recsvc import build, evaluation, export
 from recsvc.baselines import PopularityKind
 from recsvc.bundle import Bundle
 from recsvc.commands import train as command
-from recsvc.data import Acquired, Message, Request, acquire, read
+from recsvc.data import Acquired, DataError, Message, Request, acquire, read
 from recsvc.recipe import Plan, Settings, Shape
 from recsvc.train import TrainError
 
@@ -70,9 +71,9 @@ def test_less_is_refused_before_training(
 def test_a_device_that_is_not_there_is_said_on_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(train.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     path = log(tmp_path, items=9, events=6)
     assert command.main(["--data", f"file:{path}", "--device", "cuda", "--cache", str(tmp_path / "cache")]) == 2
     last = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert last["message"].startswith("--device cuda: torch finds no usable GPU here; use --device cpu")
-    assert issubclass(TrainError, command.DataError)
+    assert issubclass(TrainError, DataError)

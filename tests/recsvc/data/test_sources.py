@@ -158,6 +158,17 @@ def test_a_file_that_changed_is_read_again_and_one_that_did_not_is_not(tmp_path:
     assert acquire(request, cache, silent).sha256 != first.sha256
 
 
+def test_two_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for folder in ("orders", "products"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "orders" / "all.csv").write_text("user,item,time\na,x,1\n")
+    (tmp_path / "products" / "all.csv").write_text("id,title\nx,Lamp\n")
+    request = Request(f"file:{tmp_path / 'orders' / 'all.csv'}", items=tmp_path / "products" / "all.csv")
+    before = request.stamp()
+    (tmp_path / "orders" / "all.csv").write_text("user,item,time\na,x,1\nb,x,2\n")
+    assert len(before) == 2 and request.stamp() != before
+
+
 def test_a_catalogue_describes_and_adds(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text("user,item,time\nu1,a,1\nu1,b,2\n")
     (tmp_path / "items.csv").write_text("id,title,price\nnew,Newest,3\nb,Bee,4\n")
