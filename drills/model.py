@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,12 @@ def call(command: str, arguments: Sequence[str], cache: Path, progress: Progress
     argv = [sys.executable, "-P", "-m", f"recsvc.commands.{command}", "--cache", str(cache), *arguments]
     words: list[str] = []
     reason = ""
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        # A pipe holds 64 KiB: a longer answer would wait for a reader while its reader waits for the end of stderr.
+        tempfile.TemporaryFile("w+", encoding="locale") as answer,
+        subprocess.Popen(argv, stdout=answer, stderr=subprocess.PIPE, text=True) as process,
+    ):
         assert process.stderr is not None
-        assert process.stdout is not None
         try:
             for line in process.stderr:
                 try:
@@ -62,7 +66,9 @@ def call(command: str, arguments: Sequence[str], cache: Path, progress: Progress
                     progress(f"{step['stage']}: {step['message']}", step.get("done"), step.get("total"))
                 except (ValueError, KeyError, TypeError):
                     words.append(line.strip())
-            answer = process.stdout.read()
+            process.wait()
+            answer.seek(0)
+            lines = answer.read().splitlines()
         except BaseException:
             # A terminal signals the whole group; a signal to this process alone has to be passed on.
             process.send_signal(signal.SIGINT)
@@ -75,5 +81,5 @@ def call(command: str, arguments: Sequence[str], cache: Path, progress: Progress
         raise UsageError(reason or words[-1].rpartition("error: ")[2])
     if process.returncode != 0:
         raise TargetError(" ".join(words[-4:]) or reason or f"it ended with {process.returncode}")
-    found: dict[str, Any] = json.loads(answer.splitlines()[-1])
+    found: dict[str, Any] = json.loads(lines[-1])
     return found

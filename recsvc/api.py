@@ -139,13 +139,12 @@ class Api:
         kept, key = self._kept("recommend", asked, user, release, seen)
         if kept:
             return kept
-        ranking = await self._rank(release, user, seen, asked.k)
         more: dict[str, Any] = {}
-        if asked.explain:
-            explained = Recommended(
-                release, ranking.user, ranking.items[:MAX_EXPLAINED], ranking.scores[:MAX_EXPLAINED]
-            )
-            more = await self._explain(explained, seen)
+        with release.batcher.held():
+            ranking = await self._rank(release, user, seen, asked.k)
+            if asked.explain:
+                first = ranking.items[:MAX_EXPLAINED], ranking.scores[:MAX_EXPLAINED]
+                more = await self._explain(Recommended(release, ranking.user, *first), seen)
         return self._keep(key, self._ranked(release, ranking.items, ranking.scores, ranking, seen, more=more))
 
     async def search(self, request: Request) -> Answer:
@@ -157,11 +156,13 @@ class Api:
         kept, key = self._kept("search", asked, user, release, seen)
         if kept:
             return kept
-        ranking = await self._rank(release, user, seen, 1)
-        found = await self._find(release, asked, ranking)
-        more: dict[str, Any] = {"matches": found.matches}
-        if asked.explain:
-            more |= await self._explain(Searched(release, ranking.user, asked.query, found.first(MAX_EXPLAINED)), seen)
+        with release.batcher.held():
+            ranking = await self._rank(release, user, seen, 1)
+            found = await self._find(release, asked, ranking)
+            more: dict[str, Any] = {"matches": found.matches}
+            if asked.explain:
+                explained = Searched(release, ranking.user, asked.query, found.first(MAX_EXPLAINED))
+                more |= await self._explain(explained, seen)
         return self._keep(key, self._ranked(release, found.items, found.scores, ranking, seen, more=more))
 
     def _kept(

@@ -15,9 +15,12 @@ import torch
 
 from recsvc import bundle, checkpoint, evaluation, export, tables, train
 from recsvc import resume as warm
-from recsvc.data import Acquired, Dataset, Split, hold_out, read
-from recsvc.recipe import RECIPE_VERSION, Progress, Settings
+from recsvc.data import MIN_EVALUATED, Acquired, DataError, Dataset, Split, hold_out, read
+from recsvc.recipe import RECIPE_VERSION, Progress, Settings, settings_of
 from recsvc.windows import pad
+
+FEWEST_ITEMS = 6
+"""Whoever holds two items out has seen three, so that something is left to rank them against."""
 
 
 def write(
@@ -25,7 +28,7 @@ def write(
 ) -> None:
     """Fill an empty folder with a complete bundle and the release before it; each one's manifest comes last."""
     dataset = read(acquired)
-    split = hold_out(dataset.sequences)
+    split = measurable(acquired, dataset)
     fitted = train.fit(dataset, split, settings, progress=progress, device=device)
     _finish(folder, Making(acquired, dataset, split, settings, fitted), progress)
 
@@ -38,33 +41,62 @@ def resume(
     progress: Progress,
     *,
     device: train.Device = "auto",
+    settings: Settings | None = None,
 ) -> None:
-    """Fill an empty folder with a bundle that goes on from ``base``, trained on what came after ``since_s``.
+    """Fill an empty folder with a bundle that goes on from ``base``, trained on what came at or after ``since_s``.
 
-    ``since_s`` is in seconds since 1970. The base's catalogue keeps its indices, new items come behind it. The
-    manifest's ``resumed_from`` holds the base's version and its figures on the same held-out items; the release
+    ``since_s`` is in seconds since 1970; ``settings`` are the base's where there are none. The base's catalogue keeps
+    its indices, new items come behind it. The manifest's ``resumed_from`` holds the base's version and its figures on the same held-out items; the release
     before (``previous``) is the base over the grown catalogue. Raises `bundle.BundleError` where the base has no
-    checkpoint, or one of another version.
+    checkpoint, or one of another version, and `DataError` where nothing is new.
     """
+    settings = settings or settings_of(base)
     dataset = warm.align(read(acquired), base.items)
-    split = hold_out(dataset.sequences)
-    resumed = warm.fit(dataset, split, base, since_s, progress=progress, device=device)
-    settings, fitted = warm.settings_of(base), resumed.fitted
+    split = measurable(acquired, dataset)
+    if not warm.new_events(dataset, since_s):
+        raise DataError(
+            f"{acquired.name}: nothing in it came at or after {_time(since_s)}, which is where --resume begins."
+        )
+    resumed = warm.fit(dataset, split, base, since_s, progress=progress, device=device, settings=settings)
+    fitted = resumed.fitted
     if fitted.best_epoch == 0:
         progress("train", fitted.epochs, settings.plan.resume_epochs, "nothing validated better: the base stays")
     origin = {
         "version": base.version,
         "since_s": since_s,
         "new_events": resumed.new_events,
+        "base_stays": fitted.best_epoch == 0,
         "validation_users": resumed.validation_users,
         "validation_ndcg_at_10": round(resumed.base_validation_ndcg_at_10, 5),
     }
     _finish(folder, Making(acquired, dataset, split, settings, fitted, origin), progress)
 
 
+def measurable(acquired: Acquired, dataset: Dataset) -> Split:
+    """The split of a data set; raises `DataError` where nobody holds anything out or there is next to no choice."""
+    longest = max(map(len, dataset.sequences))
+    if longest < MIN_EVALUATED:
+        raise DataError(
+            f"{acquired.name}: none of {len(dataset.users):,} users has {MIN_EVALUATED} different items, the most is "
+            f"{longest}, so nothing can be held out to measure a model by. Train on a longer period, or see --columns: "
+            "is the user's column the right one?"
+        )
+    if len(dataset.items) < FEWEST_ITEMS:
+        raise DataError(
+            f"{acquired.name}: the catalogue has {len(dataset.items)} items, and a model needs {FEWEST_ITEMS} to "
+            "choose among. Train on more data, or see --columns: is the item's column the right one?"
+        )
+    return hold_out(dataset.sequences)
+
+
 def _finish(folder: Path, made: Making, progress: Progress) -> None:
     if made.fitted.out_of_time:
-        progress("train", made.fitted.epochs, made.settings.plan.epochs, "the machine is busy: training was cut short")
+        progress(
+            "train",
+            made.fitted.epochs,
+            made.settings.plan.epochs,
+            "the time ran out before all epochs: training was cut short",
+        )
     progress("export", 0, 2, "exporting to ONNX")
     (folder / bundle.PREVIOUS).mkdir()
     before = _write_release(folder / bundle.PREVIOUS, made.fitted.previous, made)
@@ -145,6 +177,10 @@ def _account(fitted: train.Fitted, dataset: Dataset, metrics: dict[str, float]) 
         "torch": torch.__version__,
         "onnx": onnx.__version__,
     }
+
+
+def _time(time_s: int) -> str:
+    return datetime.datetime.fromtimestamp(time_s, datetime.UTC).isoformat()
 
 
 def _write_json(path: Path, document: object, indent: int | None = None) -> None:

@@ -44,7 +44,7 @@ class Canary:
         self._recalls: deque[float] = deque(maxlen=WINDOW)
         self._version, self._next = "", 0
         self.asked_s: float | None = None
-        """When the last round ended, as wall time: what Prometheus compares with its time()."""
+        """When the last round that got an answer ended, as wall time: what Prometheus compares with its time()."""
         self.skipped = 0
 
     @property
@@ -70,22 +70,24 @@ class Canary:
         if bundle.version != self._version:
             self._version = bundle.version
             self._recalls.clear()
-        users = bundle.evaluation.users
+        users, answered = bundle.evaluation.users, False
         for _ in range(min(USERS_A_ROUND, len(users))):
             if self._busy():
                 self.skipped += 1
-                return
+                break
             user = users[self._next % len(users)]
             self._next += 1
-            await self._ask_for(user, bundle)
-        if self._recalls:
+            answered |= await self._ask_for(user, bundle)
+        if answered:
             self.asked_s = time.time()
 
-    async def _ask_for(self, user: str, bundle: Bundle) -> None:
+    async def _ask_for(self, user: str, bundle: Bundle) -> bool:
+        """Whether the user was answered."""
         asked = await self._ask(user, K)
         if asked is None:
-            return
+            return False
         # What the user has taken up since is masked, and would count as a miss.
         expected = set(bundle.evaluation.expected[user]) - asked.seen
         if expected and bundle.version == self._bundle().version:
             self._recalls.append(len(expected.intersection(asked.items)) / min(len(expected), K))
+        return True

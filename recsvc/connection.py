@@ -24,6 +24,8 @@ MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 64
 MAX_HEAD_BYTES = MAX_TARGET_BYTES + MAX_HEADER_BYTES
 """Of a request whose headers are not complete."""
+MAX_PIPELINED = 64
+"""Requests behind the one being answered: a single read may bring thousands, each a hundred times its size here."""
 MAX_WIRE_BYTES = 512 * 1024
 """Of the rest: a body in chunks of one byte takes six times its size, and trailers are kept too."""
 TOO_LARGE = Problem(
@@ -31,6 +33,7 @@ TOO_LARGE = Problem(
     "header-too-large",
     f"A path with its query has at most {MAX_TARGET_BYTES} bytes, {MAX_HEADERS} headers {MAX_HEADER_BYTES}.",
 )
+TOO_MANY = not_now("too-many-pipelined", f"At most {MAX_PIPELINED} requests may be sent ahead of their answers.")
 VERSIONS = frozenset(("1.1", "1.0"))
 WITHOUT_BODY = frozenset((b"GET", b"HEAD"))
 
@@ -115,12 +118,27 @@ class Connection(HttpToolsProtocol):
         self.scope["path"] = unquote(path) if "%" in path else path
         self.scope["raw_path"], self.scope["query_string"] = url.path, url.query or b""
         before, keep_alive = self.cycle, version != "1.0" and self.parser.should_keep_alive()
+        if self.parser.should_upgrade():  # what came with it in one piece is lost to us: say that there is no more
+            keep_alive = False
         self.cycle = Exchange(self, keep_alive=keep_alive)
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:  # pipelined: its turn comes when those before it are answered
+            if len(self.pipeline) >= MAX_PIPELINED:
+                self._give_up(TOO_MANY)
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_message_complete(self) -> None:
+        """As uvicorn's, but what was answered before its body came has arrived, too, and is not waited for."""
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but nothing more is read while requests wait: it resumes at each answer."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, or was given up while it was parsed."""

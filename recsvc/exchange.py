@@ -23,6 +23,7 @@ class Exchange(RequestResponseCycle):
     def __init__(self, protocol: HttpToolsProtocol, *, keep_alive: bool) -> None:
         self.scope = protocol.scope
         self.transport, self.flow, self.logger = protocol.transport, protocol.flow, protocol.logger
+        self._behind = protocol.pipeline
         self.message_event = asyncio.Event()
         self.on_response = protocol.on_response_complete
         self.keep_alive, self.disconnected = keep_alive, False
@@ -33,9 +34,11 @@ class Exchange(RequestResponseCycle):
 
     async def receive(self) -> Any:
         """As uvicorn's, but a body that has come already, as nearly every one has, is not waited for."""
-        if self.more_body or self.disconnected or self.response_complete or self.waiting_for_100_continue:
+        if self.more_body or self.disconnected or self.response_complete:
             return await super().receive()
-        self.flow.resume_reading()
+        self.waiting_for_100_continue = False  # it did not wait to be told (RFC 9110, 10.1.1)
+        if not self._behind:
+            self.flow.resume_reading()
         return {"type": "http.request", "body": bytes(self.body), "more_body": False}
 
     async def send(self, message: Any) -> None:
@@ -56,6 +59,8 @@ class Exchange(RequestResponseCycle):
 
     def _written(self, body: bytes) -> bytes:
         headers = self._start["headers"]
+        if self.waiting_for_100_continue:
+            self.keep_alive = False  # whether its body still comes is the client's choice (RFC 9110, 10.1.1)
         if CLOSE in headers:
             self.keep_alive = False
         elif not self.keep_alive:

@@ -64,14 +64,24 @@ def run(
 
 
 def check(model: SasRec, path: Path, histories: NDArray[np.int64], k: int = 20, tolerance: float = 1e-3) -> None:
-    """Compare the file with the model on left-padded histories [users, length]; raises `ExportError`."""
+    """Compare the file with the model on left-padded histories [users, length], at least one; raises `ExportError`.
+
+    Of a catalogue with fewer than ``k`` items all are compared.
+    """
+    k = min(k, model.items)
     items, scores, _ = run(path, histories, histories, k)
     expected = scores_of(model, histories)
     found = np.take_along_axis(expected, items, axis=1)
     best = -np.sort(-expected, axis=1)[:, :k]
-    worst = float(max(np.abs(found - scores).max(), np.abs(best - scores).max()))
+    worst = max(_apart(found, scores), _apart(best, scores))
     if not worst <= tolerance:
         raise ExportError(f"{path}: scores differ from the model's by {worst:.2g}, more than {tolerance:.2g}")
+
+
+def _apart(some: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """The largest difference; where little is left to recommend, both end in -inf."""
+    difference = np.subtract(some, others, where=some != others, out=np.zeros_like(some))
+    return float(np.abs(difference).max())
 
 
 def scores_of(model: SasRec, histories: NDArray[np.int64]) -> NDArray[np.float32]:

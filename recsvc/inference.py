@@ -12,9 +12,10 @@ and scores all.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import itemgetter
@@ -93,7 +94,8 @@ class Batcher:
         self._gathering: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._queue: deque[_Queued] = deque()
-        self._running = False
+        self._running = self._closed = False
+        self._holders = 0
         self._started_s = 0.0
         # Two, of which the shorter counts: one batch that was held up says nothing about the next.
         self._took_s: deque[float] = deque(maxlen=2)
@@ -108,7 +110,7 @@ class Batcher:
         Raises `Overloaded` at once when the queue is full or the answer must be expected to come too late,
         `DeadlinePassed` when it does come too late.
         """
-        if len(self._queue) >= self._max_queue or self._expected_s() > deadline_s:
+        if self._closed or len(self._queue) >= self._max_queue or self._expected_s() > deadline_s:
             raise Overloaded
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Ranking] = loop.create_future()
@@ -121,17 +123,28 @@ class Batcher:
         finally:
             too_late.cancel()
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """In the block it takes jobs: who asks more than once does it here, so that `drain` waits for the last."""
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+
     async def in_run_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run something between two batches."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     async def drain(self) -> None:
-        """Answer what waits, then close; nobody may ask any more."""
-        while self._running or self._queue:
+        """Answer what waits and what those ask who hold it, then close; nobody else may ask any more."""
+        while self._running or self._queue or self._holders:
             await asyncio.sleep(DRAIN_PERIOD_S)
+        self._closed = True
         self._thread.shutdown(wait=False)
 
     def close(self) -> None:
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _expected_s(self) -> float:

@@ -27,7 +27,7 @@ EVERYWHERE: Mapping[int, tuple[str, ...]] = {
     408: ("too-slow",),
     431: ("header-too-large",),
     500: ("internal",),
-    503: ("too-many-connections",),
+    503: ("too-many-connections", "too-many-pipelined"),
 }
 """What any request may get, whatever it asks for."""
 BODY: Mapping[int, tuple[str, ...]] = {
@@ -43,6 +43,7 @@ HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "X-Recsvc-Node": ("The node that answers.", {"type": "string"}),
     "X-Recsvc-Model": ("The version of the model that answered, or that is in use.", {"type": "string"}),
     "X-Recsvc-Accelerator": ("What computed the answer, or is in use.", {"type": "string"}),
+    "X-Recsvc-Cache": ("hit where an identical request's answer was given again; else absent.", {"type": "string"}),
     "X-Recsvc-Degraded": ("1 where the answer is not what it should be.", {"type": "string", "enum": ["0", "1"]}),
 }
 OF_STATUS: Mapping[int, tuple[str, str, dict[str, Any]]] = {

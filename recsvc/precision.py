@@ -52,6 +52,14 @@ class Chosen:
         return asdict(self)
 
 
+EXACT = Chosen(Precision.FP32, Precision.FP32, "fp32 on a node that computes on its CPU, so that it is exact")
+
+
+def alone(chosen: Chosen, asked: str) -> Chosen:
+    """What a node runs that was to have a device, and turns out to compute on its CPU for good."""
+    return EXACT if asked == AUTO else chosen
+
+
 def choose(bundle: Bundle, asked: str, accelerator: str, threads: int) -> Chosen:
     """Return what to run; ``accelerator`` is the node's option. Raises ValueError where what is asked for cannot be."""
     if asked != AUTO:
@@ -62,7 +70,7 @@ def choose(bundle: Bundle, asked: str, accelerator: str, threads: int) -> Chosen
         return Chosen(precision, precision, f"{asked} was asked for")
     cuda = accelerator in ("auto", "cuda") and _cuda_likely()
     if accelerator == "cpu" or (accelerator == "auto" and not cuda):
-        return Chosen(Precision.FP32, Precision.FP32, "fp32 on a node that computes on its CPU, so that it is exact")
+        return EXACT
     device, why = _on_device(bundle) if cuda else (Precision.FP32, "fp32 on a device that is not CUDA")
     fallback, why_fallback = _as_fallback(bundle, threads)
     return Chosen(device, fallback, f"{why}; fallback: {why_fallback}")

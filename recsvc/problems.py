@@ -13,8 +13,8 @@ Problem
 ├── bad content     422 invalid, unknown-item
 ├── large header    431 header-too-large
 ├── a bug           500 internal
-└── not now         503 overloaded, deadline, not-acknowledged, not-ready, store-unavailable, too-many-connections: all
-                        with Retry-After
+└── not now         503 overloaded, deadline, not-acknowledged, not-ready, store-unavailable, too-many-connections,
+                        too-many-pipelined: all with Retry-After
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ TITLES = {
     "not-ready": "The node is not ready.",
     "store-unavailable": "The region's store does not answer.",
     "too-many-connections": "The node has more connections than it can take.",
+    "too-many-pipelined": "Too many requests were sent ahead of their answers.",
     "internal": "The node failed to answer.",
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from recsvc.bundle import FORMAT_VERSION
+from recsvc.bundle import FORMAT_VERSION, Bundle, BundleError
 
 RECIPE_VERSION = 6
 """Raise when the code makes another bundle of the same settings: cached ones are then no longer found."""
@@ -90,6 +90,14 @@ class Settings:
         }
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def settings_of(base: Bundle) -> Settings:
+    """The settings that a bundle was made with; raises `BundleError` where another version made it."""
+    try:
+        return Settings.read(base.manifest["settings"])
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"{base.path}: was made by another version ({error}). Train anew.") from error
 
 
 PRESETS: Mapping[str, Settings] = {

@@ -13,7 +13,7 @@ from recsvc.accelerator import Accelerator, Boundary, open_accelerator, sample_f
 from recsvc.bundle import ITEMS, AlteredFile, Bundle, BundleError
 from recsvc.encoded import EncodedUsers
 from recsvc.inference import MAX_BATCH, Batcher, Stages
-from recsvc.precision import AUTO, Chosen, choose
+from recsvc.precision import AUTO, Chosen, alone, choose
 from recsvc.search import SearchIndex
 
 WARM_K = 20
@@ -64,6 +64,8 @@ class Opening:
     user_cache_mb: float = 0.0
     """0 keeps no user vectors."""
     batch_window_us: int = 0
+    deadline_s: float = 1.0
+    """How long a request may wait for the model."""
 
     def __call__(self, path: Path, instead_of: Release | None = None) -> Release:
         """The release at ``path``, ready to serve; raises `Refused`. Takes a second or so: call it from a thread.
@@ -89,6 +91,7 @@ class Opening:
     def _open(self, bundle: Bundle, search: SearchIndex | None) -> Release:
         embeddings = np.load(bundle.embeddings_path)
         chosen = choose(bundle, self.variant, self.accelerator, self.threads)
+        on_cpu = alone(chosen, self.variant)
         accelerator = open_accelerator(
             self.accelerator,
             chosen.path_of(bundle, chosen.device),
@@ -96,7 +99,11 @@ class Opening:
             sample_feeds(1, 1, 1),
             self.boundary,
             fallback=chosen.path_of(bundle, chosen.fallback),
+            alone=on_cpu.path_of(bundle, on_cpu.device),
+            deadline_s=self.deadline_s,
         )
+        if accelerator.name == "cpu":
+            chosen = on_cpu
         try:
             dimensions = _warm_up(accelerator, bundle, len(embeddings) - 1)
             encoded = self._encoded(bundle, dimensions, chosen)

@@ -1,6 +1,6 @@
 """Go on training from an earlier bundle, on what has happened since.
 
-Only items that came after the given time are targets; what came before is context. As many users' whole
+Only items that came at or after the given time are targets; what came before is context. As many users' whole
 sequences are learnt again beside them, because a network that meets only what is new forgets the rest
 ("experience replay", arXiv 1811.11682). The bundle that is resumed is the first candidate: what validates worse
 than it, on interactions after that time, is thrown away.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from recsvc import checkpoint, train
 from recsvc.bundle import CHECKPOINT, Bundle, BundleError, Item
 from recsvc.data import Dataset, Split
-from recsvc.recipe import Progress, Settings
+from recsvc.recipe import Progress, Settings, settings_of
 from recsvc.stages import Best, Material, refit, search
 from recsvc.validation import Task
 from recsvc.windows import Timed
@@ -29,7 +29,7 @@ from recsvc.windows import Timed
 Indices = NDArray[np.int64]
 
 FEWEST_VALIDATED = 20
-"""With fewer users who have a new validation item, all users' are looked for."""
+"""Fewer users who have a new validation item choose nothing: the last epoch is taken."""
 
 
 def checkpoint_of(base: Bundle) -> Path:
@@ -39,20 +39,13 @@ def checkpoint_of(base: Bundle) -> Path:
     return base.checkpoint_path
 
 
-def settings_of(base: Bundle) -> Settings:
-    """The settings that a bundle was made with; raises `BundleError` where another version made it."""
-    try:
-        return Settings.read(base.manifest["settings"])
-    except (KeyError, TypeError) as error:
-        raise BundleError(f"{base.path}: was made by another version ({error}). Train anew.") from error
-
-
 def align(dataset: Dataset, items: Sequence[Item]) -> Dataset:
     """The data set over a catalogue that begins with ``items``: their indices stay, new items come behind.
 
-    Items that are in both have the data set's description, which is the newer one.
+    Items that are in both have the data set's description, which is the newer one, where it has any: whoever goes on
+    without naming the catalogue again does not want it forgotten.
     """
-    described = {item.id: item for item in dataset.items}
+    described = {item.id: item for item in dataset.items if not bare(item)}
     old = tuple(described.get(item.id, item) for item in items)
     known = {item.id for item in items}
     catalogue = old + tuple(item for item in dataset.items if item.id not in known)
@@ -62,8 +55,18 @@ def align(dataset: Dataset, items: Sequence[Item]) -> Dataset:
         dataset,
         items=catalogue,
         sequences=tuple(mapping[sequence] for sequence in dataset.sequences),
-        cleaning=dataclasses.replace(dataset.cleaning, items=len(catalogue)),
+        cleaning=dataclasses.replace(
+            dataset.cleaning,
+            items=len(catalogue),
+            items_without_description=sum(map(bare, catalogue)),
+            items_without_interactions=len(catalogue) - len(np.unique(np.concatenate(dataset.sequences))),
+        ),
     )
+
+
+def bare(item: Item) -> bool:
+    """Whether nothing is told of an item but its id."""
+    return item == Item(item.id, item.id, None, ())
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,15 @@ def fit(
     *,
     progress: Progress,
     device: train.Device = "auto",
+    settings: Settings | None = None,
 ) -> Resumed:
-    """Train on what came after ``since_s`` (seconds since 1970); ``dataset`` is aligned with the base's catalogue.
+    """Train on what came at or after ``since_s``; ``dataset`` is aligned with the base's catalogue.
 
     ``best_epoch`` of what was fitted is 0 where nothing validated better than the base: then it *is* the base,
-    over the grown catalogue. Raises `BundleError` where the base cannot be resumed.
+    over the grown catalogue. ``settings`` are the base's own, but for the seed and the time, which may be others.
+    Raises `BundleError` where the base cannot be resumed.
     """
-    settings = settings_of(base)
+    settings = settings or settings_of(base)
     chosen = train.prepare_device(settings, device)
     rng = np.random.default_rng(settings.seed)
     plan, started_s = settings.plan, time.monotonic()
@@ -105,10 +110,14 @@ def fit(
     half = plan.learning_rate / 2
     going_on = dataclasses.replace(plan, epochs=plan.resume_epochs, learning_rate=half, refit_learning_rate=half)
     share = plan.resume_epochs / max(1, plan.resume_epochs + plan.refit_epochs)
+    if not new_events_of(known, since_s):
+        going_on = dataclasses.replace(going_on, epochs=0)
     best = search(
         learner, material(known, since_s, settings, rng), task, going_on, first,
         deadline_s=started_s + plan.budget_s * share, progress=progress,
     )  # fmt: skip
+    if best.epochs and len(task.targets) < FEWEST_VALIDATED:
+        best = dataclasses.replace(best, parameters=copy.deepcopy(learner.state_dict()), epoch=best.epochs)
     learner.load_state_dict(best.parameters)
     in_time = True
     if best.epoch > 0:
@@ -123,25 +132,30 @@ def fit(
 
 
 def until(known: Timed, since_s: int) -> list[Indices]:
-    """What of the sequences the base can have known."""
-    return [s[: np.searchsorted(t, since_s, side="right")] for s, t in zip(known.sequences, known.times_s, strict=True)]
+    """What of the sequences came before that time, so that the base can have known it."""
+    return [s[: np.searchsorted(t, since_s)] for s, t in zip(known.sequences, known.times_s, strict=True)]
 
 
 def new_events(dataset: Dataset, since_s: int) -> int:
-    """How many interactions came after that time."""
-    return int(sum((times > since_s).sum() for times in dataset.times_s))
+    """How many interactions came at or after that time, in seconds since 1970."""
+    return new_events_of(Timed.cut(dataset.sequences, dataset.times_s), since_s)
+
+
+def new_events_of(known: Timed, since_s: int) -> int:
+    """The same of sequences."""
+    return int(sum((times >= since_s).sum() for times in known.times_s))
 
 
 def validated(dataset: Dataset, split: Split, since_s: int) -> Task:
-    """The validation items that came after that time: the base cannot have learnt them."""
-    new = np.array([dataset.times_s[position][-2] > since_s for position in split.evaluated.tolist()], dtype=bool)
-    chosen = np.flatnonzero(new) if new.sum() >= FEWEST_VALIDATED else np.arange(len(new))
+    """The validation items that came at or after that time: the base cannot have learnt them."""
+    new = np.array([dataset.times_s[position][-2] >= since_s for position in split.evaluated.tolist()], dtype=bool)
+    chosen = np.flatnonzero(new)
     return Task.of([split.before_validation[place] for place in chosen.tolist()], split.validation[chosen])
 
 
 def material(known: Timed, since_s: int, settings: Settings, rng: np.random.Generator) -> Material:
     """What is learnt: sequences whose old items are negative, which is context, and as many old sequences."""
-    first = [int(np.searchsorted(times, since_s, side="right")) for times in known.times_s]
+    first = [int(np.searchsorted(times, since_s)) for times in known.times_s]
     length = settings.shape.max_length
 
     def sequences() -> list[Indices]:

@@ -242,6 +242,7 @@ def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
         variant=settings.variant,
         user_cache_mb=settings.user_cache_mb,
         batch_window_us=settings.batch_window_us,
+        deadline_s=settings.deadline_s,
     )
     try:
         return Rollout(opening(settings.bundle), opening)

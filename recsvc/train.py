@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from recsvc import evaluation
-from recsvc.data import Dataset, Split
+from recsvc.data import DataError, Dataset, Split
 from recsvc.fusion import Fusion, choose
 from recsvc.learner import Learner
 from recsvc.model import SasRec, popularity_vector
@@ -33,8 +33,8 @@ Indices = NDArray[np.int64]
 Device = Literal["auto", "cuda", "cpu"]
 
 
-class TrainError(Exception):
-    """Training cannot start; ``str()`` says why and what to do."""
+class TrainError(DataError):
+    """Training cannot start; ``str()`` says why and what to do. The commands tell it as they do wrong data."""
 
 
 @dataclass(frozen=True)

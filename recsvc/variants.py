@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from recsvc import sessions
 from recsvc.bundle import MODEL, VARIANTS
-from recsvc.graphs import encoder_of, save, serving_graph
+from recsvc.graphs import TABLE, encoder_of, save, serving_graph
 
 MINIMUM_RECALL_RATIO = 0.98
 K = 20
@@ -36,7 +36,7 @@ def write_variants(folder: Path, histories: Indices, seen: Sequence[Indices], ta
     onnxruntime cannot run, has an ``error`` and no file. Raises `recsvc.graphs.GraphError` for a foreign model.
     """
     encoder = encoder_of(onnx.load(str(folder / MODEL)))
-    asked = Asked.of(histories, seen, targets)
+    asked = Asked.of(histories, seen, targets, min(K, _items(encoder)))
     whole = asked.answers(folder / MODEL)
     found = {}
     for precision, name in VARIANTS.items():
@@ -59,20 +59,21 @@ class Asked:
     histories: Indices
     seen: Sequence[Indices]
     targets: Indices
+    k: int = K
 
     @classmethod
-    def of(cls, histories: Indices, seen: Sequence[Indices], targets: Indices) -> Asked:
+    def of(cls, histories: Indices, seen: Sequence[Indices], targets: Indices, k: int = K) -> Asked:
         """At most MOST_USERS of these."""
         rows = np.unique(np.linspace(0, len(targets) - 1, min(MOST_USERS, len(targets))).astype(np.int64))
-        return cls(histories[rows], [seen[row] for row in rows], targets[rows])
+        return cls(histories[rows], [seen[row] for row in rows], targets[rows], k)
 
     def answers(self, path: Path) -> tuple[Indices, NDArray[np.float32]]:
-        """Return the K best items int64 [users, K] and their scores float32, by the graph at ``path`` on the CPU."""
+        """Return the k best items int64 [users, k] and their scores float32, by the graph at ``path`` on the CPU."""
         session = sessions.on_cpu(path, 2)
         items, scores = [], []
         for begin in range(0, len(self.targets), _BATCH):
             rows = slice(begin, begin + _BATCH)
-            feeds = {"history": self.histories[rows], "seen": _padded(self.seen[rows]), "k": np.array([K])}
+            feeds = {"history": self.histories[rows], "seen": _padded(self.seen[rows]), "k": np.array([self.k])}
             some_items, some_scores = session.run(["items", "scores"], feeds)
             items.append(some_items)
             scores.append(some_scores)
@@ -84,22 +85,28 @@ def loss(
 ) -> dict[str, Any]:
     """Compare answers [users, K] of fp32 with a variant's.
 
-    ``recall_at_20_ratio`` is the variant's recall@20 over fp32's, 1.0 where fp32 finds nothing either;
-    ``top_20_overlap`` the mean share of fp32's items that the variant finds too; ``largest_score_difference`` is
-    between scores of the same rank, where both are finite.
+    ``recall_at_20_ratio`` is the variant's recall@20 over fp32's, and the overlap where fp32 finds nothing: that no
+    less is found then says nothing. ``top_20_overlap`` is the mean share of fp32's items that the variant finds too;
+    ``largest_score_difference`` is between scores of the same rank, where both are finite.
     """
     recalls = [float((items == targets[:, None]).any(axis=1).mean()) for items, _ in (whole, fewer)]
-    ratio = recalls[1] / recalls[0] if recalls[0] else 1.0
+    overlap = float(_overlap(whole[0], fewer[0]))
+    ratio = recalls[1] / recalls[0] if recalls[0] else overlap
     finite = np.isfinite(whole[1]) & np.isfinite(fewer[1])
-    difference = np.abs(whole[1] - fewer[1], where=finite, out=np.zeros_like(whole[1]))
+    difference = np.abs(np.subtract(whole[1], fewer[1], where=finite, out=np.zeros_like(whole[1])))
     return {
         "usable": ratio >= MINIMUM_RECALL_RATIO,
         "recall_at_20_ratio": round(ratio, 5),
         "minimum_recall_ratio": MINIMUM_RECALL_RATIO,
-        "top_20_overlap": round(float(_overlap(whole[0], fewer[0])), 5),
+        "top_20_overlap": round(overlap, 5),
         "largest_score_difference": round(float(difference.max(initial=0.0)), 6),
         "users": len(targets),
     }
+
+
+def _items(encoder: onnx.ModelProto) -> int:
+    """How many items there are; the table has a row of padding before them."""
+    return next(int(tensor.dims[0]) for tensor in encoder.graph.initializer if tensor.name == TABLE) - 1
 
 
 def _overlap(one: Indices, other: Indices) -> float:

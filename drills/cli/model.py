@@ -85,9 +85,10 @@ class WithBareResume(TyperCommand):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         following = [*args[1:], "-"]
-        bare = (part == "--resume" and after.startswith("-") for part, after in zip(args, following, strict=True))
-        named = [[part, model.DEFAULT] if alone else [part] for part, alone in zip(args, bare, strict=True)]
-        return super().parse_args(ctx, [part for parts in named for part in parts])
+        named: list[str] = []
+        for part, after in zip(args, following, strict=False):  # without any argument there is one "-" too many
+            named += [part, model.DEFAULT] if part == "--resume" and after.startswith("-") else [part]
+        return super().parse_args(ctx, named)
 
 
 @app.command()
@@ -133,24 +134,32 @@ def train(
     min_item_interactions: MinItem = 0,
     key_file: KeyFile = None,
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="default (minutes on two cores) or quality (an hour, or a GPU).")
-    ] = "default",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+        str | None,
+        typer.Option(metavar="NAME", help="default (minutes on two cores) or quality (an hour, or a GPU)."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of everything random; default: 0, or that of the resumed model.")
+    ] = None,
     device: Annotated[str, typer.Option(metavar="KIND", help="auto, cuda or cpu.")] = "auto",
     budget_s: Annotated[
-        float | None, typer.Option(min=1, metavar="S", help="Bound on the time of training; default: the preset's.")
+        float | None,
+        typer.Option(
+            min=1, metavar="S", help="Bound on the time of training; default: the preset's, or the resumed model's."
+        ),
     ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
             metavar="[BUNDLE]",
-            help="Go on from this model with what is new in the data; without a name: from the reference model.",
+            help="Go on from this model, in its preset, with what is new in the data; without a name: from default.",
             autocompletion=complete_bundle,
         ),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="New is what came after; default: after the newest that the model knows."),
+        typer.Option(
+            metavar="TIME", help="New is what came at TIME or later; default: after the newest that the model knows."
+        ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Train even if the cache has this model.")] = False,
     as_json: AsJson = False,

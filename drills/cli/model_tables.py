@@ -75,6 +75,8 @@ def print_bundle(found: Mapping[str, Any]) -> None:
     data = manifest.get("data") or manifest.get("data_source")
     name = (found["version"], "bold")
     OUT.print(Text.assemble(("model ", "dim"), name, ("   made of ", "dim"), str(data), _age(manifest)))
+    if origin := manifest.get("resumed_from"):
+        OUT.print(_origin(origin), soft_wrap=True)
     if metrics := manifest.get("metrics"):
         OUT.print(figures_table(metrics))
     if cleaning := manifest.get("cleaning"):
@@ -82,6 +84,14 @@ def print_bundle(found: Mapping[str, Any]) -> None:
     files = manifest.get("files") or {}
     sizes = ", ".join(f"{name} {_size(entry.get('bytes'))}" for name, entry in files.items())
     OUT.print(Text.assemble(("files ", "dim"), f"{found['bundle']}: {sizes}"), soft_wrap=True)
+
+
+def _origin(origin: Mapping[str, Any]) -> Text:
+    told = f"{origin['new_events']:,} new interactions since {_day(origin['since_s'])}"
+    text = Text.assemble(("goes on from ", "dim"), origin["version"], f": {told}")
+    if origin.get("base_stays"):
+        text.append("; nothing that was learnt from them validated better, so the earlier model stays", "yellow")
+    return text
 
 
 def figures_table(metrics: Mapping[str, Any]) -> Table:
@@ -119,16 +129,22 @@ def print_bundles(rows: Sequence[Mapping[str, Any]]) -> None:
         OUT.print("No models yet: 'recdr model train' makes the reference model.")
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("version", "data", "preset", "made", *_LISTED.values(), ""):
-        table.add_column(name, justify="right" if name in METRICS.values() else "left", no_wrap=name != "data")
+    for name in ("version", "data", "preset", "made", *_LISTED.values(), "note"):
+        # Only what people named themselves may be long: it folds, and all else stays whole.
+        free = name in ("data", "note")
+        table.add_column(
+            name, justify="right" if name in METRICS.values() else "left", no_wrap=not free, overflow="fold"
+        )
     for row in rows:
         figures = (row["metrics"].get(name) for name in _LISTED)
-        note = "default" if row["default"] else "" if row["usable"] else "other format"
         cells = ("-" if figure is None else f"{figure:.4f}" for figure in figures)
-        style = "" if row["usable"] else "dim"
         about = (row["version"], str(row["data"] or "-"), str(row["preset"] or "-"), _when(row["created"]))
-        table.add_row(*about, *cells, note, style=style)
+        table.add_row(*about, *cells, _note(row), style="" if row["usable"] else "dim")
     OUT.print(table)
+
+
+def _note(row: Mapping[str, Any]) -> str:
+    return "default" if row["default"] else "" if row["usable"] else "other format"
 
 
 def _said_if_synthetic(about: Mapping[str, Any]) -> None:

@@ -48,9 +48,9 @@ def main() -> int:
         try:
             device = _open(settings, boundary)
         except Exception as error:  # whatever a driver or a model raises, the node reads it in the first reply
-            node.send(msgspec.msgpack.encode(Reply([], 0, str(error), lost=True)))
+            node.send(msgspec.msgpack.encode(Reply(0, [], 0, str(error), lost=True)))
             return 1
-        node.send(msgspec.msgpack.encode(Reply([], 0, bus_id=_bus_id(settings.device))))
+        node.send(msgspec.msgpack.encode(Reply(0, [], 0, bus_id=_bus_id(settings.device))))
         _serve(node, device, boundary, Memory(settings.inputs), Memory(settings.outputs))
     return 0
 
@@ -85,13 +85,13 @@ def _serve(node: socket.socket, device: SessionDevice, boundary: Boundary, input
 def _answer(ask: Ask, device: SessionDevice, inputs: Memory, outputs: Memory) -> Reply:
     try:
         if ask.trap:
-            return Reply([], outputs.held, bus_id=str(gpu_trap.spring()))
+            return Reply(ask.number, [], outputs.held, bus_id=str(gpu_trap.spring()))
         placed = outputs.write(device.run(inputs.read(ask.arrays), ask.graph))
     except LOST as error:
-        return Reply([], outputs.held, str(error), lost=not ask.trap)
+        return Reply(ask.number, [], outputs.held, str(error), lost=not ask.trap)
     except Exception as error:  # the run's own mistake, which the node raises where it asked for the run
-        return Reply([], outputs.held, str(error))
-    return Reply(placed, outputs.held)
+        return Reply(ask.number, [], outputs.held, str(error))
+    return Reply(ask.number, placed, outputs.held)
 
 
 if __name__ == "__main__":

@@ -50,16 +50,23 @@ class Link:
         self._fds: tuple[int, ...] = (inputs, outputs)
         self.waiting = True
         """Whether an answer is still to come."""
+        self._number = 0
+        """The newest ask's."""
         self._inputs, self._outputs = Memory(inputs), Memory(outputs)
         self._poll = select.poll()
         self._poll.register(ours, select.POLLIN)
-        with theirs:
+        try:
             # No preexec_fn: Python code between fork and exec of a process with threads can deadlock.
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "recsvc.accelerator.child", msgspec.json.encode(settings).decode()],
                 stdin=subprocess.DEVNULL,
                 pass_fds=handed,
             )
+        except OSError:  # no process or memory left: it is tried again and again, so nothing may stay
+            self._give_back()
+            raise
+        finally:
+            theirs.close()
 
     @property
     def pid(self) -> int:
@@ -79,7 +86,8 @@ class Link:
         ``within_s`` counts time in which this process ran: one that was stopped, or got no processor, learns nothing
         about the other.
         """
-        self._ask(Ask(graph, self._inputs.write(feeds), self._inputs.held, failed=failed))
+        number = self._next()
+        self._ask(Ask(number, graph, self._inputs.write(feeds), self._inputs.held, failed=failed))
         reply = self._reply(within_s)
         self._outputs.see(reply.held)
         # Copies: what lies there is the next run's as soon as that is asked for.
@@ -87,7 +95,7 @@ class Link:
 
     def trap(self, within_s: float) -> int:
         """Break the process's CUDA context; returns the CUresult. Raises `TrapError` when it is as sound as before."""
-        self._ask(Ask(MODEL, [], self._inputs.held, trap=True))
+        self._ask(Ask(self._next(), MODEL, [], self._inputs.held, trap=True))
         try:
             return int(self._reply(within_s).bus_id or 0)
         except ValueError as error:
@@ -106,10 +114,20 @@ class Link:
         """End the process and give everything back; idempotent."""
         self._process.kill()
         self._ended()
+        self._give_back()
+
+    def _give_back(self) -> None:
         self._socket.close()
         for fd in self._fds:
             os.close(fd)
         self._fds = ()
+
+    def _next(self) -> int:
+        """The next ask's number; raises DeviceLost while the process owes an answer, and may still read its inputs."""
+        if self.waiting:
+            raise DeviceLost(f"The session's process {self.pid} still owes an answer.")
+        self._number += 1
+        return self._number
 
     def _ask(self, ask: Ask) -> None:
         try:
@@ -133,6 +151,9 @@ class Link:
             raise self._gone()
         self.waiting = False
         reply = _decode(message)
+        if reply.number != self._number:
+            self._process.kill()
+            raise DeviceLost(f"The session's process {self.pid} answered {reply.number} and not {self._number}.")
         if reply.error is not None:
             raise (DeviceLost if reply.lost else ValueError)(reply.error)
         return reply

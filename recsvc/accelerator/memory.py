@@ -29,9 +29,11 @@ Placed = tuple[str, str, tuple[int, ...]]
 class Ask(msgspec.Struct, array_like=True):
     """To the session's process: run ``graph`` on ``arrays``; with ``trap`` break the CUDA context instead.
 
-    ``held`` is the size of the memory in bytes, ``failed`` whether the run must fail as on a lost context.
+    ``held`` is the size of the memory in bytes, ``failed`` whether the run must fail as on a lost context. ``number``
+    counts a process's asks from 1, and its reply carries it: no late reply can be taken for another's.
     """
 
+    number: int
     graph: str
     arrays: list[Placed]
     held: int
@@ -42,9 +44,11 @@ class Ask(msgspec.Struct, array_like=True):
 class Reply(msgspec.Struct, array_like=True):
     """From it: ``arrays``; or an ``error``, and whether the device is ``lost`` or only this run was wrong.
 
-    The first reply, to nothing, says that the sessions are open; ``bus_id`` is the GPU's address then, if there is one.
+    The first reply, to nothing, says that the sessions are open; ``bus_id`` is the GPU's address then, if there is one,
+    and ``number`` 0.
     """
 
+    number: int
     arrays: list[Placed]
     held: int
     error: str | None = None

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import onnxruntime
 
@@ -29,6 +29,8 @@ PATIENCE_S = 0.25
 """The shortest time after which a run counts as hung: less than a request may wait, less the CPU's own run."""
 PATIENCE_RUNS = 10
 """A run that takes longer than so many warm runs of the largest batch counts as hung, however large the model is."""
+DEADLINE_S = 1.0
+"""How long a request may wait, where nobody says."""
 LATE_S = 0.5
 """How long a hung process may take to answer after all before it is killed: a machine that is busy is no lost GPU."""
 TRAP_S = 5.0
@@ -37,9 +39,14 @@ TRAP_S = 5.0
 class ProcessDevice:
     """``cuda`` or ``simulated`` in a child process; its first process is started by the first `revive`."""
 
-    def __init__(self, name: str, graphs: Graphs, threads: int, boundary: Boundary) -> None:
+    def __init__(
+        self, name: str, graphs: Graphs, threads: int, boundary: Boundary, deadline_s: float = DEADLINE_S
+    ) -> None:
         self.name = name
         self.patience_s = PATIENCE_S
+        self._deadline_s = deadline_s
+        self._warm_s: dict[Hashable, float] = {}
+        """How long a warm run takes, by graph and shapes."""
         self._graphs, self._threads, self._boundary = by_name(graphs), threads, boundary
         self._using = threading.Lock()
         self._ending = threading.Lock()
@@ -55,11 +62,14 @@ class ProcessDevice:
         return self._run(feeds, graph, self.patience_s)
 
     def warm_up(self, feeds: Arrays, graph: str = MODEL) -> None:
-        """Run twice: the second time tells how long a run takes, and so when one counts as hung."""
-        self._run(feeds, graph, OPEN_S)
-        begin_s = time.monotonic()
-        self._run(feeds, graph, OPEN_S)
-        self.patience_s = max(self.patience_s, PATIENCE_RUNS * (time.monotonic() - begin_s))
+        """Run twice: the shortest of all times tells how long a run takes, whatever once held one up."""
+        key = (graph, *sorted((name, array.shape) for name, array in feeds.items()))
+        for _ in range(2):
+            begin_s = time.monotonic()
+            self._run(feeds, graph, OPEN_S)
+            took_s = time.monotonic() - begin_s
+            self._warm_s[key] = min(took_s, self._warm_s.get(key, took_s))
+        self.patience_s = _patience_s(max(self._warm_s.values()), self._deadline_s)
 
     def revive(self) -> bool:
         """Start another process where the last one is lost or hung; see `Device.revive`."""
@@ -88,7 +98,7 @@ class ProcessDevice:
     def _trap(self) -> None:
         if not self._sound:
             raise NotFailable("The accelerator is lost already: there is no context to break.")
-        with self._in_use(TRAP_S) as link:
+        with self._in_use(TRAP_S) as link, self._lost_with():
             link.trap(TRAP_S)
 
     def restore(self) -> None:
@@ -116,12 +126,17 @@ class ProcessDevice:
         self.let_go()
 
     def _run(self, feeds: Arrays, graph: str, within_s: float) -> Arrays:
-        with self._in_use(within_s) as link:
-            try:
-                return link.run(feeds, graph, failed=self._boundary.failed, within_s=within_s)
-            except DeviceLost:
-                self._sound = False
-                raise
+        with self._in_use(within_s) as link, self._lost_with():
+            return link.run(feeds, graph, failed=self._boundary.failed, within_s=within_s)
+
+    @contextlib.contextmanager
+    def _lost_with(self) -> Iterator[None]:
+        """A process that is lost or late in the block is not asked again before `revive` has seen to it."""
+        try:
+            yield
+        except DeviceLost:
+            self._sound = False
+            raise
 
     @contextlib.contextmanager
     def _in_use(self, within_s: float) -> Iterator[Link]:
@@ -166,6 +181,11 @@ class ProcessDevice:
             link, self._link, self._sound = self._link, None, False
         if link is not None:
             link.close()
+
+
+def _patience_s(warm_s: float, deadline_s: float) -> float:
+    """After how long a run counts as hung: while the CPU can still answer, or twice a warm run if that is longer."""
+    return max(PATIENCE_S, min(PATIENCE_RUNS * warm_s, max(deadline_s / 2, 2 * warm_s)))
 
 
 def no_driver() -> str | None:

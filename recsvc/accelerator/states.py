@@ -138,7 +138,10 @@ class Accelerator:
 
     def fail(self, layer: str) -> None:
         """Break the device at ``layer``; raises `NotFailable` or `gpu_trap.TrapError`."""
-        self._device.fail(layer)
+        try:
+            self._device.fail(layer)
+        except DeviceLost as error:  # a driver that hangs on it: as broken as was asked for
+            self.lose(str(error))
 
     def restore(self) -> None:
         """Undo `fail`, and let a lost device be tried at once."""

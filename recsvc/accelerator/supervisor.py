@@ -69,6 +69,7 @@ class Supervisor(threading.Thread):
         """Wait until the process ends, or somebody has noticed something else."""
         if self._hung_up():
             self._accelerator.lose("The session's process has ended.")
+            self._device.let_go()  # or the first try would be wasted on it
         elif self._suspected:
             self._suspected = False
             self._try()

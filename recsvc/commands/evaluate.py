@@ -16,7 +16,7 @@ from recsvc.recipe import Progress
 def cut_offs(text: str) -> list[int]:
     """``5,10,20`` as numbers; raises `DataError` for anything else."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) for part in parts):
+    if not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
         raise DataError(f"--k {text}: write cut-offs above 0 with commas between them, such as 5,10,20.")
     return sorted({int(part) for part in parts})
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from recsvc import bundle, data, recipe, registry
 from recsvc.commands import asking
-from recsvc.commands.bundles import chosen, late
+from recsvc.commands.bundles import DEFAULT, chosen, late
 from recsvc.commands.running import run
 from recsvc.commands.show import about
 from recsvc.data import Acquired, DataError
@@ -36,7 +36,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a training goes on from: a bundle, and since when interactions are new, in seconds since 1970."""
+    """What a training goes on from: a bundle, and from when on interactions are new, in seconds since 1970."""
 
     base: bundle.Bundle
     since_s: int
@@ -92,14 +92,22 @@ def _writer(
     if not report_of(acquired).timed:
         raise DataError(f"--since needs times, and {acquired.name} has none. Train on it anew, without --resume.")
     base, since_s = earlier.base, earlier.since_s
-    return lambda folder: build.resume(folder, base, acquired, since_s, progress, device=device)
+    return lambda folder: build.resume(folder, base, acquired, since_s, progress, device=device, settings=settings)
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
-    """The recipe's settings that the options ask for."""
-    settings = recipe.PRESETS[options.preset]
+def settings_of(options: argparse.Namespace, earlier: Earlier | None = None) -> Settings:
+    """The settings that the options ask for, over those of the preset or of what is gone on from.
+
+    Raises `DataError` where they ask for what cannot be changed, `bundle.BundleError` as `recipe.settings_of` does.
+    """
+    if earlier is not None and options.preset is not None:
+        raise DataError(
+            f"--preset {options.preset}: a model that is gone on from keeps its shape and its plan. Leave --preset "
+            "out, or train anew, without --resume."
+        )
+    settings = recipe.settings_of(earlier.base) if earlier else recipe.PRESETS[options.preset or DEFAULT]
     plan = settings.plan if options.budget_s is None else replace(settings.plan, budget_s=options.budget_s)
-    return replace(settings, seed=options.seed, plan=plan)
+    return replace(settings, seed=settings.seed if options.seed is None else options.seed, plan=plan)
 
 
 def earlier_of(options: argparse.Namespace) -> Earlier | None:
@@ -119,7 +127,7 @@ def earlier_of(options: argparse.Namespace) -> Earlier | None:
 
 def moment(text: str) -> int:
     """Seconds since 1970 of ISO 8601, in UTC where it has no offset, or of a number of them; raises `DataError`."""
-    if text.isdigit() and len(text) != len("20260101"):
+    if text.isdecimal() and text.isascii() and len(text) != len("20260101"):
         return int(text)
     try:
         found = datetime.datetime.fromisoformat(text)
@@ -136,7 +144,7 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     prepared = prepare(
         options.cache,
         request,
-        settings_of(options),
+        settings_of(options, earlier),
         progress,
         earlier=earlier,
         device=options.device,
@@ -151,12 +159,16 @@ def train(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m recsvc.commands.train", description="Make or find a model bundle.")
     asking.add_data_options(parser)
-    parser.add_argument("--preset", choices=sorted(recipe.PRESETS), default="default", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of the training (default: %(default)s)")
+    parser.add_argument("--preset", choices=sorted(recipe.PRESETS), help="default: default; not with --resume")
+    parser.add_argument("--seed", type=int, help="of the training; default: 0, or the resumed model's")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: %(default)s")
-    parser.add_argument("--budget-s", type=float, metavar="S", help="bound on training; default: the preset's")
+    parser.add_argument(
+        "--budget-s", type=float, metavar="S", help="bound on training; default: the preset's, or the resumed model's"
+    )
     parser.add_argument("--resume", metavar="BUNDLE", help="go on from this bundle, or default, with newer data")
-    parser.add_argument("--since", metavar="TIME", help="what is new to it; default: what came after its newest")
+    parser.add_argument(
+        "--since", metavar="TIME", help="what came at or after it is new; default: what came after its newest"
+    )
     parser.add_argument("--again", action="store_true", help="train even if the cache has this bundle")
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -99,10 +100,14 @@ def _table(path: Path) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
             if head.startswith(_PARQUET):
                 table = pq.read_table(path)
                 return table.column_names, _rows(table)
+            if head.lstrip().startswith(b"["):
+                raise DataError(
+                    f"{path}: it is a JSON array. Write JSON lines, one object a line, as `jq -c '.[]'` does."
+                )
             if head.lstrip().startswith(b"{"):
                 return _json_lines(file.stream.read().decode(), path)
             return _text(file.stream.read(), head, path)
-        except (pa.ArrowInvalid, UnicodeDecodeError, OSError, EOFError) as error:
+        except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
             raise DataError(f"{path}: it cannot be read as a catalogue ({str(error).splitlines()[0]}).") from error
 
 
@@ -172,9 +177,10 @@ def _genres(cell: Any, spaced: bool) -> tuple[str, ...]:
 
 def _price(cell: Any) -> float | None:
     if isinstance(cell, int | float):
-        return float(cell) if cell == cell and cell >= 0 else None  # noqa: PLR0124 - NaN alone differs from itself
+        return float(cell) if math.isfinite(cell) and cell >= 0 else None
     match = re.search(r"\d+(?:,\d{3})*(?:\.\d+)?", str(cell or ""))
-    return float(match[0].replace(",", "")) if match else None
+    price = float(match[0].replace(",", "")) if match else math.inf
+    return price if math.isfinite(price) else None
 
 
 def _year(cell: Any) -> int | None:

@@ -8,6 +8,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,7 @@ LIMIT_BYTES = 8 * 1024**3
 _BLOCK = 1 << 20
 _MB = 1_000_000
 _GZIP = b"\x1f\x8b"
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Opened:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Opened]:
-    """A file's bytes, decompressed where it is gzip; raises `DataError` where it cannot be opened."""
+    """A file's bytes, decompressed where it is gzip; raises `DataError` where it cannot be opened or is damaged."""
     try:
         raw = path.open("rb")
     except OSError as error:
@@ -46,7 +48,10 @@ def opened(path: Path) -> Iterator[Opened]:
         packed = raw.read(2) == _GZIP
         raw.seek(0)
         stream = gzip.GzipFile(fileobj=raw) if packed else raw
-        yield Opened(stream, raw, path.stat().st_size)  # type: ignore[arg-type]
+        try:
+            yield Opened(stream, raw, path.stat().st_size)  # type: ignore[arg-type]
+        except _DAMAGED as error:
+            raise DataError(f"{path}: the compressed file is damaged ({error}). Write or fetch it again.") from error
 
 
 def is_address(where: str) -> bool:
@@ -100,7 +105,7 @@ class Members:
         try:
             with self.archive.open(found) as stream:
                 yield Opened(stream, stream, found.file_size)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise DataError(f"{self.where}: the archive is damaged ({error}). Fetch it again.") from error
 
     def read(self, name: str) -> bytes:

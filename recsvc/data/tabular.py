@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,8 +56,6 @@ def read_text(file: Opened, name: str, asked: Mapping[str, str], progress: Progr
         return read_laid_out(file, found, name, progress)
     except UnicodeDecodeError as error:
         raise DataError(f"{name}: it is not UTF-8 text ({error.reason}). Convert it first, as with iconv.") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{name}: the compressed file is damaged ({error}).") from error
 
 
 def read_laid_out(file: Opened, found: Layout, name: str, progress: Progress) -> Interactions:

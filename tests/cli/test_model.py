@@ -142,6 +142,16 @@ def test_a_model_that_is_not_there_is_refused_before_anything_is_deployed(tmp_pa
         model.prepare(tmp_path, lambda *_: None, "3f2a")
 
 
+def test_an_answer_longer_than_a_pipe_holds_arrives(tmp_path: Path) -> None:
+    folder = tmp_path / "bundles" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps({"format": -1, "data": "x" * 300_000}))
+    environment = {**os.environ, "RECDR_CACHE": str(tmp_path)}
+    command = [RECDR, "model", "show", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert len(json.loads(done.stdout)["bundles"][0]["data"]) == 300_000
+
+
 def test_versions_are_completed(trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     from drills.cli.arguments import complete_bundle  # noqa: PLC0415 - read after the cache is chosen
 
@@ -155,3 +165,21 @@ def test_help_has_examples() -> None:
     for command in ("prepare", "train", "evaluate", "export", "show"):
         shown = CliRunner().invoke(app, ["model", command, "--help"]).stdout
         assert f"recdr model {command}" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "resumed"), [([], None), (["--resume"], "default"), (["--resume", "3f2a"], "3f2a")]
+)
+def test_train_takes_no_argument_and_resume_no_name(
+    arguments: list[str], resumed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def call(command: str, given: list[str], *_: object) -> dict[str, object]:
+        asked.extend([command, *given])
+        raise UsageError("enough")
+
+    monkeypatch.setattr(model, "call", call)
+    assert CliRunner().invoke(app, ["model", "train", *arguments]).exit_code != 0
+    assert asked[0] == "train"
+    assert (asked[asked.index("--resume") + 1] if "--resume" in asked else None) == resumed

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 from pathlib import Path
 
 import pytest
 
+from recsvc import recipe
+from recsvc.bundle import Bundle
 from recsvc.commands import asking
 from recsvc.commands.evaluate import cut_offs
-from recsvc.commands.train import moment
+from recsvc.commands.train import Earlier, moment, settings_of
 from recsvc.data import DataError
 
 ORDERS = ("--data", "file:{folder}/orders.csv")
@@ -68,8 +71,9 @@ def test_times_are_iso_or_seconds() -> None:
     assert moment("20231114") == 1_699_920_000
     assert moment("2023-11-14T22:13:20Z") == 1_700_000_000
     assert moment("2023-11-14T23:13:20+01:00") == 1_700_000_000
-    with pytest.raises(DataError, match="--since soon: write a time as"):
-        moment("soon")
+    for wrong in ("soon", "\N{SUPERSCRIPT TWO}"):
+        with pytest.raises(DataError, match=f"--since {wrong}: write a time as"):
+            moment(wrong)
 
 
 def test_cut_offs_and_columns() -> None:
@@ -77,3 +81,20 @@ def test_cut_offs_and_columns() -> None:
     assert asking.columns("user=a b, item=c", "--columns", asking.ROLES) == {"user": "a b", "item": "c"}
     with pytest.raises(DataError, match=r"--columns user: write"):
         asking.columns("user", "--columns", asking.ROLES)
+
+
+def test_what_goes_on_keeps_its_preset_and_takes_seed_and_time(small_bundle: Path) -> None:
+    base = Bundle.load(small_bundle)
+    earlier = Earlier(base, 7)
+    own = recipe.settings_of(base)
+
+    def asked(**given: object) -> argparse.Namespace:
+        return argparse.Namespace(**{"preset": None, "seed": None, "budget_s": None, **given})
+
+    assert settings_of(asked(), earlier) == own
+    other = settings_of(asked(seed=9, budget_s=3.0), earlier)
+    assert (other.seed, other.plan.budget_s, other.shape) == (9, 3.0, own.shape)
+    with pytest.raises(DataError, match="--preset default: a model that is gone on from keeps its shape"):
+        settings_of(asked(preset="default"), earlier)
+    assert settings_of(asked()) == recipe.PRESETS["default"]
+    assert settings_of(asked(preset="quality", seed=4)).seed == 4

@@ -139,6 +139,9 @@ def test_a_variant_that_finds_too_little_is_not_usable() -> None:
     assert lost["usable"] is False
     assert (lost["recall_at_20_ratio"], lost["top_20_overlap"], lost["largest_score_difference"]) == (0.9, 0.9, 0.5)
     assert variants.loss((items, scores), (items, scores), items[:, 3])["usable"] is True
+    nobodys = np.full(len(items), -1)
+    assert variants.loss((items, scores), (items, scores), nobodys)["usable"] is True
+    assert variants.loss((items, scores), (items + 1_000_000, scores), nobodys)["usable"] is False, "found nothing, too"
 
 
 def test_quantising_is_right_to_half_a_step() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -10,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recsvc import build, bundle, checkpoint, export, resume, synthetic
+from recsvc import build, bundle, checkpoint, export, recipe, resume, synthetic
 from recsvc.bundle import Bundle, BundleError, Item
-from recsvc.data import Acquired, read, store
+from recsvc.data import Acquired, DataError, read, store
 from recsvc.movielens import Tables
+from recsvc.recipe import Settings, Shape
+from recsvc.windows import Timed
 from tests.recsvc.small_data import SMALL, Small
 
 NEW = Item("new", "Fresh Comet", 2020, ("Comedy",))
@@ -37,7 +40,7 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Later:
     """Everybody goes on, with an item that few had touched, a new one, and three others, in any order."""
     before = synthetic.make(**SMALL)
     rows = [line.split("\t") for line in before.interactions.decode().splitlines()]
-    since_s = max(int(row[3]) for row in rows)
+    since_s = max(int(row[3]) for row in rows) + 1
     counts = Counter(row[1] for row in rows)
     hit = min((item.id for item in before.items), key=lambda item: counts[item])
     rng = np.random.default_rng(0)
@@ -46,7 +49,7 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Later:
         taken = {row[1] for row in rows if row[0] == user}
         free = [item.id for item in before.items if item.id not in taken | {hit}]
         more = [item for item in (hit, NEW.id, *rng.permutation(free)[:3]) if item not in taken]
-        lines += [f"{user}\t{item}\t1\t{since_s + 60 * n}\n" for n, item in enumerate(rng.permutation(more), 1)]
+        lines += [f"{user}\t{item}\t1\t{since_s + 60 * (n - 1)}\n" for n, item in enumerate(rng.permutation(more), 1)]
     tables = Tables(before.interactions + "".join(lines).encode(), (NEW, *before.items))
     return Later(store(tmp_path_factory.mktemp("later"), "synthetic", tables), since_s, hit)
 
@@ -96,9 +99,45 @@ def test_with_nothing_new_the_base_stays(small: Small, small_bundle: Path) -> No
     np.testing.assert_allclose(again.fitted.release.table, np.load(base.embeddings_path), atol=1e-6)
 
 
+def test_nothing_new_is_refused_before_training(small: Small, small_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing in it came at or after 2033-05-18T03:33:20"):
+        build.resume(tmp_path, Bundle.load(small_bundle), small.acquired, 2_000_000_000, quiet)
+
+
+def test_what_came_at_the_given_time_is_new(later: Later) -> None:
+    dataset = read(later.acquired)
+    times = np.concatenate(dataset.times_s)
+    assert resume.new_events(dataset, later.since_s) == (times >= later.since_s).sum()
+    assert (times == later.since_s).any()
+    known = Timed.cut(dataset.sequences, dataset.times_s)
+    before = resume.until(known, later.since_s)
+    assert sum(map(len, before)) == (times < later.since_s).sum()
+    settings = Settings(shape=Shape(max_length=100))
+    learnt = resume.material(known, later.since_s, settings, np.random.default_rng(0)).sequences()
+    fresh = [sequence for sequence in learnt if (sequence < 0).any()]
+    assert sum(int((sequence > 0).sum()) for sequence in fresh) == (times >= later.since_s).sum()
+
+
+def test_only_what_is_new_chooses(small: Small, later: Later) -> None:
+    newest = int(max(times[-2] for times in small.dataset.times_s))
+    assert len(resume.validated(small.dataset, small.split, newest + 1).targets) == 0
+    few = resume.validated(small.dataset, small.split, newest)
+    assert 0 < len(few.targets) < resume.FEWEST_VALIDATED
+
+
+def test_descriptions_stay_where_the_new_data_have_none(later: Later) -> None:
+    dataset = read(later.acquired)
+    told = dataset.items
+    renamed = dataclasses.replace(told[1], title="Another title")
+    items = (Item(told[0].id, told[0].id, None, ()), renamed, *told[2:])
+    aligned = resume.align(dataclasses.replace(dataset, items=items), told[:3])
+    assert aligned.items[:2] == (told[0], renamed)
+    assert aligned.cleaning.items_without_description == 0
+
+
 def test_it_can_be_resumed_again(resumed: Bundle, later: Later) -> None:
     dataset = resume.align(read(later.acquired), resumed.items)
-    settings = resume.settings_of(resumed)
+    settings = recipe.settings_of(resumed)
     learner, fusion = checkpoint.load(resume.checkpoint_of(resumed), dataset.items, settings.shape, settings.plan)
     kept = np.load(resumed.embeddings_path)[:, : settings.shape.dimensions]
     np.testing.assert_allclose(learner.fold()[0].item_embedding.weight.detach().numpy(), kept, atol=1e-6)
@@ -113,4 +152,4 @@ def test_what_cannot_be_resumed_is_said(small_bundle: Path, small: Small, tmp_pa
     other = {**base.manifest, "settings": {"seed": 1}}
     with pytest.raises(BundleError, match="another version"):
         build.resume(tmp_path, Bundle(base.path, other), small.acquired, 0, quiet)
-    assert json.dumps(asdict(resume.settings_of(base))) == json.dumps(base.manifest["settings"])
+    assert json.dumps(asdict(recipe.settings_of(base))) == json.dumps(base.manifest["settings"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -66,9 +67,25 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         ("id,title\n1,x\n2,y,z\n", {}, "line 3 has another number of columns"),
         ("id,title\n", {}, "no items"),
         ('{"id": 1}\n{"id": \n', {}, ":2: it is no JSON object"),
+        ('[{"id": 1}]\n', {}, r"p\.csv: it is a JSON array\. Write JSON lines"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, asked: dict[str, str], complaint: str, tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(DataError, match=complaint):
         read_catalogue(tmp_path / "p.csv", asked)
+
+
+def test_a_damaged_gzip_is_said_to_be(tmp_path: Path) -> None:
+    packed = gzip.compress(b"".join(b"%d,%d\n" % (n, n * 7919 % 9973) for n in range(40_000)))
+    broken = bytearray(packed)
+    broken[len(packed) // 2] ^= 0xFF
+    for content in (packed[:5], packed[:12], packed[: len(packed) // 2], bytes(broken)):
+        (tmp_path / "p.csv.gz").write_bytes(content)
+        with pytest.raises(DataError, match=r"p\.csv\.gz: "):
+            read_catalogue(tmp_path / "p.csv.gz", {})
+
+
+def test_a_price_without_end_is_none(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(f'{{"id": 1, "price": 1e999}}\n{{"id": 2, "price": "{"9" * 400}"}}\n')
+    assert [item.price for item in read_catalogue(tmp_path / "p.jsonl", {})] == [None, None]

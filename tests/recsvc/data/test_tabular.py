@@ -146,9 +146,15 @@ def test_a_file_that_is_none_is_refused_with_a_remedy(text: str, complaint: str,
 def test_what_is_damaged_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         read(tmp_path / "log.csv")
-    (tmp_path / "log.gz").write_bytes(gzip.compress(b"user,item,time\n" * 9999)[:60])
-    with pytest.raises(DataError, match="damaged"):
-        read(tmp_path / "log.gz")
+    packed = gzip.compress(
+        b"user,item,time\n" + b"".join(b"u%d,i%d,%d\n" % (n, n * 7919 % 9973, n) for n in range(40_000))
+    )
+    broken = bytearray(packed)
+    broken[len(packed) // 2] ^= 0xFF
+    for content in (packed[:5], packed[:12], packed[: len(packed) // 2], bytes(broken)):
+        (tmp_path / "log.gz").write_bytes(content)
+        with pytest.raises(DataError, match=r"log\.gz: the compressed file is damaged .*again"):
+            read(tmp_path / "log.gz")
     (tmp_path / "log.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match="Parquet"):
         read(tmp_path / "log.parquet")

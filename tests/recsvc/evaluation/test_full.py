@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from drills.cli.quality import tables
-from recsvc import evaluation, export
+from drills.cli import quality
+from recsvc import evaluation, export, tables
 from recsvc.baselines import EaseKind, IalsKind, PopularityKind
 from recsvc.bundle import Bundle
 from recsvc.evaluation.encoding import Encoder
@@ -99,6 +99,18 @@ def test_other_data_is_refused(small: Small, small_bundle: Path) -> None:
         evaluation.full_report(Bundle.load(small_bundle), nobody)
 
 
+def test_a_bundle_that_keeps_a_sample_of_many_users_is_evaluated_on_all(
+    small: Small, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "EVALUATED_USERS", 50)
+    folder = Path(shutil.copytree(small_bundle, tmp_path / "bundle"))
+    tables.write(folder, small.dataset, small.split)
+    bundle = Bundle(folder, Bundle.load(small_bundle).manifest)
+    assert len(bundle.evaluation.users) == 50
+    found = evaluation.full_report(bundle, small.dataset, bootstrap=20, kinds=())
+    assert found["protocol"]["users"] == len(small.split.test) > 50
+
+
 def test_new_items_are_scored_by_content_where_the_bundle_tells_it_apart(
     small: Small, small_bundle: Path, tmp_path: Path, report: dict[str, Any]
 ) -> None:
@@ -118,7 +130,7 @@ def test_new_items_are_scored_by_content_where_the_bundle_tells_it_apart(
 def test_other_cut_offs_are_shown_too(small: Small, small_bundle: Path) -> None:
     found = evaluation.full_report(Bundle.load(small_bundle), small.dataset, ks=(3, 500), bootstrap=20, kinds=())
     console = Console(width=80, record=True, file=io.StringIO())
-    for renderable in tables(found):
+    for renderable in quality.tables(found):
         console.print(renderable)
     text = console.export_text()
     assert "HR@3 " in text
@@ -128,7 +140,7 @@ def test_other_cut_offs_are_shown_too(small: Small, small_bundle: Path) -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_tables_fit_the_terminal_and_cut_nothing(report: dict[str, Any], width: int) -> None:
     console = Console(width=width, record=True, file=io.StringIO())
-    for renderable in tables(report):
+    for renderable in quality.tables(report):
         console.print(renderable)
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width

@@ -9,11 +9,14 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import recsvc.accelerator.process as processes
 from recsvc.accelerator import (
+    MODEL,
     Accelerator,
     AcceleratorState,
     Arrays,
@@ -22,6 +25,8 @@ from recsvc.accelerator import (
     open_accelerator,
     sample_feeds,
 )
+from recsvc.accelerator.device import DeviceLost
+from recsvc.accelerator.link import Late, Link
 from recsvc.accelerator.process import ProcessDevice
 from recsvc.accelerator.xid import XIDS, Reaction, classify
 from tests.recsvc.serving.cluster import Cluster, alive, eventually
@@ -105,6 +110,60 @@ def test_the_end_of_an_idle_process_is_noticed_without_a_request(accelerator: Ac
     eventually(is_ok(accelerator))
 
 
+@pytest.mark.parametrize(
+    ("warm_s", "deadline_s", "patience_s"),
+    [(0.0, 1.0, 0.25), (0.04, 1.0, 0.4), (0.2, 1.0, 0.5), (0.2, 10.0, 2.0), (0.6, 1.0, 1.2)],
+)
+def test_a_hung_run_is_given_up_while_a_request_can_still_be_answered(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, warm_s: float, deadline_s: float, patience_s: float
+) -> None:
+    """On a clock of ours; the first warm-up is held up by another second, as on a machine that is busy just then."""
+    now_s, held_up_s = [0.0], [1.0]
+
+    def run(feeds: Arrays, graph: str, within_s: float) -> Arrays:
+        now_s[0] += warm_s + held_up_s[0]
+        return {}
+
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    device = ProcessDevice("simulated", bundle / "model.onnx", 1, Boundary(), deadline_s)
+    monkeypatch.setattr(device, "_run", run)
+    device.warm_up(REQUEST)
+    held_up_s[0] = 0.0
+    device.warm_up(REQUEST)
+    assert device.patience_s == pytest.approx(patience_s)
+
+
+def test_no_try_is_wasted_on_a_process_that_ended_idle(
+    accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, run, lost = accelerator._device, accelerator._device.run, list[str]()
+
+    def seen(feeds: Arrays, graph: str = MODEL) -> Arrays:
+        try:
+            return run(feeds, graph)
+        except DeviceLost as error:
+            lost.append(str(error))
+            raise
+
+    monkeypatch.setattr(device, "run", seen)
+    os.kill(process_of(accelerator), signal.SIGKILL)
+    eventually(lambda: accelerator.restarts == 1)
+    eventually(is_ok(accelerator))
+    assert lost == []
+
+
+def test_a_process_that_cannot_be_started_leaves_no_descriptor(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", none_left)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(BlockingIOError):
+            Link("simulated", {MODEL: bundle / "model.onnx"}, 1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_process_that_answers_late_is_tried_and_not_replaced(accelerator: Accelerator) -> None:
     process = process_of(accelerator)
     os.kill(process, signal.SIGSTOP)
@@ -112,6 +171,40 @@ def test_a_process_that_answers_late_is_tried_and_not_replaced(accelerator: Acce
     os.kill(process, signal.SIGCONT)
     eventually(is_ok(accelerator))
     assert (process_of(accelerator), accelerator.restarts) == (process, 0)
+
+
+def test_a_process_that_owes_an_answer_is_not_asked_again_and_its_late_answer_is_nobody_elses(
+    accelerator: Accelerator,
+) -> None:
+    device = accelerator._device
+    assert isinstance(device, ProcessDevice)
+    link = device.link
+    assert link is not None
+    os.kill(link.pid, signal.SIGSTOP)
+    with pytest.raises(Late):
+        link.run(SAMPLE, "model", failed=False, within_s=0.0)
+    os.kill(link.pid, signal.SIGCONT)
+    with pytest.raises(DeviceLost, match="owes"):
+        link.run(REQUEST, "model", failed=False, within_s=10.0)
+    link.waiting = False  # as a mistake of ours might have it
+    with pytest.raises(DeviceLost, match="answered"):
+        link.run(REQUEST, "model", failed=False, within_s=10.0)
+
+
+def test_a_trap_that_answers_late_costs_the_process(accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child has no CUDA to break and says so, but late: as a driver does that hangs on it."""
+    monkeypatch.setattr(processes, "TRAP_S", 0.05)
+    device, before = accelerator._device, process_of(accelerator)
+    assert isinstance(device, ProcessDevice)
+    monkeypatch.setattr(device, "fail", lambda layer: device._trap())
+    os.kill(before, signal.SIGSTOP)
+    accelerator.fail("context")
+    assert accelerator.degraded
+    os.kill(before, signal.SIGCONT)
+    eventually(is_ok(accelerator))
+    for rows in (1, 2, 3):
+        outputs, name = accelerator.run(sample_feeds(rows, 50, 20))
+        assert (name, len(outputs["items"])) == ("simulated", rows)
 
 
 def test_a_process_that_dies_at_every_start_stays_degraded_until_that_is_mended(accelerator: Accelerator) -> None:

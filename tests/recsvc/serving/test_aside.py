@@ -39,3 +39,17 @@ def test_too_much_and_too_late_are_refused_and_then_it_goes_on() -> None:
         assert await aside.run(time.monotonic() + 10, int) == 0
 
     asyncio.run(story())
+
+
+def test_what_nobody_waits_for_any_more_still_counts_while_it_runs() -> None:
+    async def story() -> None:
+        aside, gate = Aside("test"), threading.Event()
+        with pytest.raises(DeadlinePassed):
+            await aside.run(time.monotonic() + 0.05, gate.wait, 10)
+        queued = [asyncio.create_task(aside.run(time.monotonic() + 10, int)) for _ in range(MAX_WAITING)]
+        await asyncio.sleep(0)
+        gate.set()
+        done = await asyncio.gather(*queued, return_exceptions=True)
+        assert [type(result) for result in done] == [int] * (MAX_WAITING - 1) + [Overloaded]
+
+    asyncio.run(story())

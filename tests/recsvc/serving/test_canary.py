@@ -45,6 +45,21 @@ def test_it_is_the_mean_recall_of_those_who_were_answered() -> None:
     assert (canary.recall, canary.users) == (0.75, 2)
 
 
+def test_a_round_that_nobody_answers_is_no_round() -> None:
+    """Or a store that is gone would leave an old recall with a fresh time."""
+    scene = Scene({user: Asked(["x"], frozenset()) for user in "abc"})
+    canary = scene.canary()
+    rounds(canary)
+    first_s = canary.asked_s
+    assert first_s is not None
+    scene.answers = dict.fromkeys("abc")
+    rounds(canary)
+    assert canary.asked_s == first_s
+    scene.answers = {user: Asked(["x"], frozenset()) for user in "abc"}
+    rounds(canary)
+    assert canary.asked_s > first_s
+
+
 def test_what_a_user_has_taken_up_since_is_no_miss() -> None:
     nothing_left = Asked(["w"], frozenset({"z"}))
     scene = Scene({"a": Asked([], frozenset()), "b": Asked(["y"], frozenset({"x"})), "c": nothing_left})

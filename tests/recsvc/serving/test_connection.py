@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from recsvc.connection import MAX_HEADERS
+from recsvc.asgi import Answer, Application, Request
+from recsvc.connection import MAX_HEADERS, MAX_PIPELINED, Limits
+from recsvc.listening import Server
 from tests.recsvc.serving.cluster import Cluster, Node, eventually
 from tests.recsvc.serving.raw import post, read, send
 
@@ -204,6 +208,69 @@ def test_pipelined_requests_are_answered_in_order(strict: Node) -> None:
     assert send(strict.port, both, wait_s=0.4).statuses == [200, 200, 404]
 
 
+def test_a_connection_that_asks_ahead_without_end_is_cut_off(strict: Node) -> None:
+    """One read holds thousands of requests, and each waits as an object a hundred times its size."""
+    answer = send(strict.port, (GET + b"\r\n") * 5_000, wait_s=5)
+    assert answer.closed
+    assert (answer.statuses[-1], len(answer.statuses) <= MAX_PIPELINED) == (503, True)
+    assert b"urn:recsvc:problem:too-many-pipelined" in answer.data
+
+
+def test_as_many_requests_ahead_as_are_told_are_answered_time_and_again(strict: Node) -> None:
+    with socket.create_connection(("127.0.0.1", strict.port)) as client:
+        client.settimeout(0.5)
+        for _ in range(3):
+            client.sendall((GET + b"\r\n") * MAX_PIPELINED)
+            assert read(client).statuses == [200] * MAX_PIPELINED
+
+
+@pytest.mark.parametrize("expects", [b"", b"Expect: 100-continue\r\n"], ids=["plain", "with expectations"])
+def test_nothing_is_read_while_answers_are_owed(expects: bytes) -> None:
+    asyncio.run(_nothing_is_read_while_answers_are_owed(expects))
+
+
+async def _nothing_is_read_while_answers_are_owed(expects: bytes) -> None:
+    """Seen at each request's turn: how many wait behind it, and whether more is read."""
+    seen: list[tuple[int, bool]] = []
+
+    async def livez(request: Request) -> Answer:
+        connections: set[Any] = set(server.server_state.connections)
+        seen.extend((len(each.pipeline), each.flow.read_paused) for each in connections)
+        return Answer(b"{}")
+
+    server = Server(Application({"/livez": {"GET": livez}}, lambda answer: []), Limits())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve([listening]))
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write((GET + expects + b"\r\n") * 5)
+        for _ in range(5):
+            await reader.readuntil(b"{}")
+        writer.close()
+        server.should_exit = True
+        await serving
+    assert seen == [(4, True), (3, True), (2, True), (1, True), (0, False)]
+
+
+def test_a_request_that_is_answered_before_its_body_came_leaves_its_connection_open(strict: Node) -> None:
+    asked = post("/nowhere", ASK)
+    with socket.create_connection(("127.0.0.1", strict.port)) as client:
+        client.settimeout(0.3)
+        client.sendall(asked[: -len(ASK)])
+        assert read(client).statuses == [404]
+        client.sendall(ASK)
+        time.sleep(1.2)  # longer than a request may take, and than a sweep
+        client.sendall(GET + b"\r\n")
+        answer = read(client)
+    assert (answer.statuses, answer.closed) == ([200], False)
+
+
+def test_who_waits_to_be_told_to_go_on_is_told_that_there_is_no_more(strict: Node) -> None:
+    asked = post("/nowhere", ASK, "Expect: 100-continue")
+    answer = send(strict.port, asked[: -len(ASK)])
+    assert (answer.statuses, answer.closed) == ([404], True)
+    assert b"connection: close\r\n" in answer.data
+
+
 def test_chunks_and_expectations_are_honoured(strict: Node) -> None:
     chunked = b"POST /v1/recommend HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     pieces = (b"7\r\n" + ASK[:7] + b"\r\n", b"7;x=y\r\n" + ASK[7:] + b"\r\n0\r\n\r\n")
@@ -214,7 +281,8 @@ def test_chunks_and_expectations_are_honoured(strict: Node) -> None:
 
 def test_an_upgrade_is_passed_over_and_refused_with_a_body(strict: Node) -> None:
     asked = GET + b"Upgrade: h2c\r\nConnection: upgrade\r\n\r\n"
-    assert send(strict.port, asked, wait_s=0.3).statuses == [200]
+    answer = send(strict.port, asked + GET + b"\r\n", wait_s=0.3)
+    assert (answer.statuses, answer.closed) == ([200], True), "what came behind it is not kept waiting"
     assert send(strict.port, post("/v1/recommend", ASK, "Upgrade: h2c", "Connection: upgrade")).statuses == [400]
 
 

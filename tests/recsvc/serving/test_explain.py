@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recsvc.accelerator import open_accelerator, sample_feeds
 from recsvc.explain import CHUNK, EXACT_PLAYERS, MAX_WAITING, NEWEST, RINGS, Explainer, Game, Plan, Shares, divide
-from recsvc.inference import Batcher, Job, Overloaded
+from recsvc.inference import DRAIN_PERIOD_S, Batcher, Job, Overloaded
 from tests.recsvc.serving import tiny_bundle
 from tests.recsvc.serving.cluster import Node
 
@@ -125,6 +125,25 @@ def test_others_are_answered_between_and_too_many_explanations_are_refused(bundl
         assert [type(result) for result in done].count(Overloaded) == 1
         assert [type(result) for result in done].count(Shares) == MAX_WAITING + 1
         batcher.close()
+
+    asyncio.run(story())
+
+
+def test_a_retired_batcher_answers_those_who_go_on_asking_it(bundle: Path) -> None:
+    accelerator = open_accelerator("cpu", bundle / "model.onnx", 1, sample_feeds(1, 1, 1))
+
+    async def story() -> None:
+        batcher = Batcher(accelerator, max_queue=256, observe=lambda size: None)
+        with batcher.held():  # as a request that was ranked and is explained next
+            draining = asyncio.create_task(batcher.drain())
+            await asyncio.sleep(5 * DRAIN_PERIOD_S)
+            shares = await Explainer().explain(
+                batcher, [1, 2, 3], lambda user: user[:1].astype(float), time.monotonic() + 30
+            )
+            assert shares.runs == 8
+        await asyncio.wait_for(draining, 10)
+        with pytest.raises(Overloaded):  # and not an error of ours
+            await batcher.rank(Job([1], [1], 3), time.monotonic() + 30)
 
     asyncio.run(story())
 

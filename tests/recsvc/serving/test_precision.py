@@ -12,6 +12,7 @@ import pytest
 from recsvc import bundle as bundles
 from recsvc import precision, variants
 from recsvc.accelerator import Boundary
+from recsvc.accelerator import opening as accelerators
 from recsvc.bundle import Bundle, BundleError, Precision
 from recsvc.precision import choose
 from recsvc.release import Opening, Refused
@@ -72,6 +73,32 @@ def test_a_fallback_takes_int8_where_that_is_faster(
     release = opening("simulated", "auto")(with_variants)
     release.close()
     assert release.variant == chosen
+
+
+@pytest.mark.parametrize("driver", [None, "The CUDA driver is missing."], ids=["CUDA does not open", "no driver"])
+def test_auto_without_cuda_runs_what_it_states_and_not_the_fallback(
+    with_variants: Path, monkeypatch: pytest.MonkeyPatch, driver: str | None
+) -> None:
+    """The driver seems to be there when the variant is chosen; opening CUDA really fails, in a process of its own."""
+    monkeypatch.setattr(precision, "MEASURED_FROM", 10)
+    monkeypatch.setattr(precision, "times_s", lambda paths, threads, length: [1.0, 0.5])
+    monkeypatch.setattr(precision, "_cuda_likely", lambda: True)
+    monkeypatch.setattr(accelerators, "no_driver", lambda: driver)
+    assert choose(Bundle.load(with_variants), "auto", "auto", 1).fallback is Precision.INT8
+    opened: list[tuple[str, Any]] = []
+
+    class Seen(accelerators.SessionDevice):
+        def __init__(self, name: str, graphs: Any, threads: int) -> None:
+            opened.append((name, graphs))
+            super().__init__(name, graphs, threads)
+
+    monkeypatch.setattr(accelerators, "SessionDevice", Seen)
+    release = opening("auto", "auto")(with_variants)
+    release.close()
+    if release.accelerator.name != "cpu":
+        pytest.skip("CUDA is there and opens")
+    assert opened[-1] == ("cpu", release.bundle.model_path)
+    assert (release.variant.device, release.variant.fallback) == (Precision.FP32, Precision.FP32)
 
 
 def test_both_are_measured_over_the_same_work(with_variants: Path) -> None:

@@ -59,8 +59,8 @@ def roll_out(node: Node, path: Path) -> dict[str, Any]:
     return found
 
 
-def lists(node: Node) -> list[str]:
-    answer = node.http.post("/v1/recommend", json={"user": "u1", "k": 10})
+def lists(node: Node, *, explain: bool = False) -> list[str]:
+    answer = node.http.post("/v1/recommend", json={"user": "u1", "k": 10, "explain": explain})
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert answer.headers["x-recsvc-model"] == body["model_version"]
@@ -74,7 +74,7 @@ def test_a_good_model_takes_over_without_failing_a_request(node: Node, bundle: P
 
     def ask() -> None:
         while not stop.is_set():
-            seen.append(lists(node))
+            seen.append(lists(node, explain=len(seen) % 2 == 1))
 
     asking = threading.Thread(target=ask)
     asking.start()
