@@ -46,9 +46,10 @@ def resume(
     """Fill an empty folder with a bundle that goes on from ``base``, trained on what came at or after ``since_s``.
 
     ``since_s`` is in seconds since 1970; ``settings`` are the base's where there are none. The base's catalogue keeps
-    its indices, new items come behind it. The manifest's ``resumed_from`` holds the base's version and its figures on the same held-out items; the release
-    before (``previous``) is the base over the grown catalogue. Raises `bundle.BundleError` where the base has no
-    checkpoint, or one of another version, and `DataError` where nothing is new.
+    its indices, new items come behind it. The manifest's ``resumed_from`` holds the base's version and its figures on
+    the same held-out items; the release before (``previous``) is the base over the grown catalogue. Raises
+    `bundle.BundleError` where the base has no checkpoint, or one of another version, and `DataError` where nothing is
+    new.
     """
     settings = settings or settings_of(base)
     dataset = warm.align(read(acquired), base.items)
