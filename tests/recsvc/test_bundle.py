@@ -13,7 +13,7 @@ import pytest
 
 from recsvc import bundle
 from recsvc.bundle import Bundle, BundleError
-from tests.recsvc.small_data import Small
+from tests.recsvc.small_data import QUICK, Small
 
 
 @pytest.fixture
@@ -28,7 +28,8 @@ def test_it_holds_what_it_promises(small_bundle: Path, small: Small) -> None:
     assert loaded.items == small.dataset.items
     assert loaded.index_of[loaded.items[7].id] == 8
     table = np.load(loaded.embeddings_path)
-    assert (table.shape, table.dtype) == ((len(loaded.items) + 1, 32), np.float32)
+    assert (table.shape, table.dtype) == ((len(loaded.items) + 1, loaded.manifest["dimensions"]), np.float32)
+    assert loaded.manifest["dimensions"] in (32, 32 + QUICK.shape.factors)
     assert not table[0].any()
     assert list(loaded.evaluation.users) == list(small.dataset.users)
     for user, sequence in zip(small.dataset.users, small.dataset.sequences, strict=True):
