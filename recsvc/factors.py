@@ -28,6 +28,10 @@ KINDS: tuple[Kind, ...] = ("cosine", "ridge")
 
 SHRINK = 10.0
 RIDGE = 100.0
+NEIGHBOURS = 5
+MOST_COMPARED = 10_000
+"""Items that others are held against: those taken most often."""
+_CHUNK = 4096
 _OVERSAMPLED = 32
 _PASSES = 3
 
@@ -52,6 +56,35 @@ def factorise(sequences: Sequence[NDArray[np.int64]], items: int, rank: int, kin
     factors[:, : found.shape[1]] = found
     factors[counts == 0] = 0.0
     return factors
+
+
+def described(
+    factors: NDArray[np.float32], content: NDArray[np.float32], counts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """What the descriptions say of the factors, float32 [items + 1, f]: the mean over the likest items that were taken.
+
+    ``content`` float32 [items + 1, d]: the tower's vectors, compared by cosine; an item is no neighbour of its own. The
+    mean over `NEIGHBOURS` is weighed by the square root of ``counts``. Without this an item nobody has taken would have
+    no factors, so a score below nearly all others': on ML-100k 1 of 1,000 held-out items was among the first ten when
+    only its description was known, 6 are by chance.
+    """
+    found = np.zeros_like(factors)
+    taken = np.argsort(-counts, kind="stable")[: min(MOST_COMPARED, int((counts > 0).sum()))]
+    if len(taken) <= NEIGHBOURS or not content.any():
+        return found
+    directions = content / np.maximum(np.linalg.norm(content, axis=1, keepdims=True), 1e-9)
+    place = np.full(len(factors), -1)
+    place[taken] = np.arange(len(taken))
+    for start in range(0, len(factors), _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, len(factors)))
+        likeness = directions[rows] @ directions[taken].T
+        own = np.flatnonzero(place[rows] >= 0)
+        likeness[own, place[rows[own]]] = -np.inf
+        nearest = taken[np.argpartition(-likeness, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]]
+        weights = np.sqrt(counts[nearest])
+        found[rows] = np.einsum("in,inf->if", weights / weights.sum(axis=1, keepdims=True), factors[nearest])
+    found[~content.any(axis=1)] = 0.0  # padding, and what has no description
+    return found
 
 
 def _singular(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recsvc.factors import KINDS, Kind, factorise
+from recsvc.factors import KINDS, Kind, described, factorise
 from recsvc.model import SasRec
 from recsvc.validation import RANKED, Task, encode
 
@@ -31,10 +31,18 @@ class Fusion:
     decay: float
     rank: int
 
-    def into(self, model: SasRec, sequences: Sequence[NDArray[np.int64]]) -> None:
-        """Widen a model that serves by the factors of these sequences."""
+    def into(self, model: SasRec, sequences: Sequence[NDArray[np.int64]], content: Floats) -> NDArray[np.float32]:
+        """Widen a model that serves by the factors of these sequences; returns what of its table is content.
+
+        ``content`` [items + 1, d] is the tower's part of the model's table. Items in no sequence get their neighbours'
+        factors.
+        """
         factors = factorise(sequences, model.items, self.rank, self.kind)
-        model.widen(torch.from_numpy(factors), self.weight, self.decay)
+        counts = np.bincount(np.concatenate(sequences), minlength=model.items + 1)
+        told = described(factors, content, counts)
+        factors[counts == 0] = told[counts == 0]
+        spread = model.widen(torch.from_numpy(factors), self.weight, self.decay)
+        return np.concatenate([content, told * np.float32(spread)], axis=1)
 
 
 def choose(model: SasRec, sequences: Sequence[NDArray[np.int64]], task: Task, rank: int) -> Fusion | None:

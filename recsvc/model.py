@@ -134,10 +134,11 @@ class SasRec(nn.Module):
         return summed
 
     @torch.no_grad()
-    def widen(self, factors: Tensor, weight: float, decay: float) -> None:
+    def widen(self, factors: Tensor, weight: float, decay: float) -> float:
         """Put factors, float32 [items + 1, f], beside the embeddings: user vectors and table have d + f dimensions.
 
-        They are brought to the spread of the embeddings, so that a table in eight bits keeps as much of both.
+        They are brought to the spread of the embeddings, so that a table in eight bits keeps as much of both; returns
+        by how much.
         """
         own = self.item_embedding.weight
         spread = float(own.std() / factors.std().clamp(min=1e-9))
@@ -145,6 +146,7 @@ class SasRec(nn.Module):
         wide = torch.cat([own, factors * spread], dim=1)
         self.item_embedding = nn.Embedding(len(wide), wide.shape[1], padding_idx=PADDING, _weight=wide)
         self.cold_user = torch.zeros(self.dimensions + self.factors)
+        return spread
 
 
 def visibility(history: Tensor) -> Tensor:

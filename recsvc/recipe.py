@@ -10,7 +10,7 @@ from typing import Any
 
 from recsvc.bundle import FORMAT_VERSION, Bundle, BundleError
 
-RECIPE_VERSION = 6
+RECIPE_VERSION = 7
 """Raise when the code makes another bundle of the same settings: cached ones are then no longer found."""
 
 Progress = Callable[[str, int, int, str], None]

@@ -144,11 +144,9 @@ def all_but_test(dataset: Dataset, split: Split) -> Timed:
 def release(learner: Learner, sequences: Sequence[Indices], fusion: Fusion | None) -> Release:
     """Fold what was learnt into a model that serves, beside it what the same users took, and give users without a
     history popularity's ranking."""
-    model, told = learner.fold()
+    model, content = learner.fold()
     if fusion is not None:
-        fusion.into(model, sequences)
-    content = np.zeros(model.item_embedding.weight.shape, dtype=np.float32)
-    content[:, : told.shape[1]] = told
+        content = fusion.into(model, sequences, content)
     counts = torch.from_numpy(evaluation.popularity(sequences, model.items)[1:])
     model.cold_user.copy_(popularity_vector(model.item_embedding.weight, counts))
     return Release(model, content)

@@ -8,7 +8,9 @@ from recsvc.data import Acquired, Dataset, Split
 from recsvc.recipe import Plan, Settings, Shape
 
 QUICK = Settings(
-    seed=3, shape=Shape(dimensions=32, dropout=0.1, factors=16), plan=Plan(epochs=8, epoch_steps=1, refit_epochs=1, budget_s=60.0)
+    seed=3,
+    shape=Shape(dimensions=32, dropout=0.1, factors=16),
+    plan=Plan(epochs=8, epoch_steps=1, refit_epochs=1, budget_s=60.0),
 )
 
 SMALL = {"users": 200, "items_per_genre": 10, "events": 24}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from recsvc import export
-from recsvc.factors import KINDS, Kind, factorise
+from recsvc.factors import KINDS, Kind, described, factorise
 from recsvc.fusion import Fusion, choose
 from recsvc.model import SasRec
 from recsvc.recipe import Shape
@@ -35,6 +35,23 @@ def test_factors_know_who_goes_together_and_nothing_of_the_rest(kind: Kind) -> N
         item + 1 if item % 2 else item - 1 for item in range(1, 19)
     ]
     np.testing.assert_array_equal(factors, factorise(couples(), ITEMS, 9, kind))
+
+
+def test_an_item_nobody_took_has_the_factors_of_those_described_like_it() -> None:
+    factors, counts = (
+        factorise(couples(), ITEMS, 9, "cosine"),
+        np.bincount(np.concatenate(couples()), minlength=ITEMS + 1),
+    )
+    content = np.random.default_rng(1).normal(size=(ITEMS + 1, 4)).astype(np.float32)
+    content[0] = content[20] = 0.0
+    content[19] = 2 * content[7]
+    told = described(factors, content, counts)
+    likest = np.argsort(-(content @ content[19]) / np.maximum(1e-9, np.linalg.norm(content, axis=1)))
+    nearest = [item for item in likest.tolist() if item not in (0, 19, 20)][:5]
+    expected = np.average(factors[nearest], axis=0, weights=np.sqrt(counts[nearest]))
+    np.testing.assert_allclose(told[19], expected, atol=1e-6)
+    assert 7 in nearest
+    assert not told[[0, 20]].any()
 
 
 def test_ranks_beyond_the_data_are_zeros() -> None:
