@@ -37,7 +37,7 @@ class Histogram:
             total += count
             yield f'{name}_bucket{{{labels}{comma}le="{bound}"}} {total}'
         braces = f"{{{labels}}}" if labels else ""
-        yield f"{name}_sum{braces} {self._sum:.9g}"
+        yield f"{name}_sum{braces} {self._sum!r}"
         yield f"{name}_count{braces} {total}"
 
 
@@ -115,5 +115,5 @@ def _sample(name: str, labels: str, value: float | Histogram) -> Iterable[str]:
 
 
 def _number(value: float) -> str:
-    """Whole numbers with all their digits: an offset of 12 GB in six digits would be off by thousands of bytes."""
-    return str(int(value)) if float(value).is_integer() else f"{value:.9g}"
+    """All digits: in nine of them a moment since 1970 would be off by up to five seconds."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

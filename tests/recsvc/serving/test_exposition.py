@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import recsvc
+from recsvc.metrics import Family
 from tests.recsvc.serving.cluster import Cluster, Node, Pair, eventually
 
 HERE, SHIPPED = Path(__file__).parent, Path(recsvc.__file__).parent
@@ -84,6 +85,11 @@ def test_every_part_of_a_request_is_counted_once(node: Node) -> None:
     assert (sample(node, "process_resident_memory_bytes") or 0) > 1e7
     uptime_s = time.time() - (sample(node, "process_start_time_seconds") or 0)
     assert 0 < uptime_s < 600
+
+
+def test_a_moment_is_told_with_all_its_digits() -> None:
+    (told,) = [line for line in Family("x", "gauge", "Text.", 1795376543.25).lines() if not line.startswith("#")]
+    assert told == "recsvc_x 1795376543.25"
 
 
 @needs_promtool
