@@ -56,24 +56,41 @@ class Block(nn.Module):
         self.drop = ByteDropout(shape.dropout)
 
     def forward(self, states: Tensor, visible: Tensor) -> Tensor:
-        """``states`` [batch, length, d]; ``visible`` [batch, 1, length, length] bool: query may see key."""
-        states = states + self.drop(self.attend(self.attention_norm(states), visible))
+        """``states`` [batch, length, d]; ``visible`` [batch, 1, queries, length] bool: query may see key.
+
+        The queries are the newest positions, all or fewer: only their states come back, [batch, queries, d].
+        """
+        queries = visible.shape[2]
+        states = states[:, -queries:] + self.drop(self.attend(self.attention_norm(states), visible))
         hidden = functional.gelu(self.feed_in(self.feed_norm(states)))
         fed: Tensor = states + self.drop(self.feed_out(self.drop(hidden)))
         return fed
 
     def attend(self, states: Tensor, visible: Tensor) -> Tensor:
         batch, length, d = states.shape
-        split = self.query_key_value(states).view(batch, length, 3, self.heads, d // self.heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
+        queries = visible.shape[2]
+        query, key, value = self.project(states, queries)
         likeness = (
             query @ key.transpose(-2, -1) * (d // self.heads) ** -0.5
-            + self.distance_bias[:, distances(length, states.device)]
+            + self.distance_bias[:, distances(length, states.device)[-queries:]]
         )
         weights = likeness.masked_fill(~visible, -torch.inf).softmax(dim=-1)
         mixed = self.drop(weights) @ value
-        attended: Tensor = self.attention_out(mixed.transpose(1, 2).reshape(batch, length, d))
+        attended: Tensor = self.attention_out(mixed.transpose(1, 2).reshape(batch, queries, d))
         return attended
+
+    def project(self, states: Tensor, queries: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [batch, heads, queries, d / heads] of the newest positions, keys and values of all."""
+        batch, length, d = states.shape
+        if queries == length:
+            split = self.query_key_value(states).view(batch, length, 3, self.heads, d // self.heads)
+            query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
+            return query, key, value
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        asking = functional.linear(states[:, -queries:], weight[:d], bias[:d])
+        asked = functional.linear(states, weight[d:], bias[d:]).view(batch, length, 2, self.heads, d // self.heads)
+        key, value = asked.permute(2, 0, 3, 1, 4).unbind(0)
+        return asking.view(batch, queries, self.heads, d // self.heads).transpose(1, 2), key, value
 
 
 class SasRec(nn.Module):
@@ -110,17 +127,22 @@ class SasRec(nn.Module):
 
     def encode(self, embedded: Tensor, history: Tensor) -> Tensor:
         """The same of items that are looked up already: ``embedded`` [batch, length, d]."""
+        return self._encode(embedded, history, newest_only=False)
+
+    def _encode(self, embedded: Tensor, history: Tensor, *, newest_only: bool) -> Tensor:
+        """The states of all positions, or of the last one alone: then the last block need not compute the others."""
         states = self.drop(self.input_norm(embedded))
         visible = visibility(history)
-        for block in self.blocks:
+        *first, last = self.blocks
+        for block in first:
             states = block(states, visible)
-        normed: Tensor = self.output_norm(states)
+        normed: Tensor = self.output_norm(last(states, visible[:, :, -1:] if newest_only else visible))
         return normed
 
     def forward(self, history: Tensor) -> Tensor:
         """User vectors, float32 [batch, d]; an empty history (all padding) gives the popularity vector."""
         looked_up = self.item_embedding(history)
-        newest = self.encode(looked_up[..., : self.dimensions], history)[:, -1]
+        newest = self._encode(looked_up[..., : self.dimensions], history, newest_only=True)[:, -1]
         if self.factors:
             newest = torch.cat([newest, self.pooled(looked_up[..., self.dimensions :])], dim=1)
         # With left padding a history is empty exactly when its last slot is.
