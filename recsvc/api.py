@@ -7,6 +7,7 @@ import contextlib
 import functools
 import secrets
 import time
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -171,7 +172,7 @@ class Api:
         asked: RecommendRequest | SearchRequest,
         user: str,
         release: Release,
-        seen: list[int] | None,
+        seen: Sequence[int] | None,
     ) -> tuple[Answer | None, bytes | None]:
         """The answer that an identical request got, if there is one, and the key; no key where none may be kept."""
         responses = self._parts.responses
@@ -191,10 +192,10 @@ class Api:
         with self._refused() as deadline_s:
             return await self._searching.run(deadline_s, release.search.rank, *arguments)
 
-    async def _explain(self, answer: Recommended | Searched, seen: list[int] | None) -> dict[str, Any]:
+    async def _explain(self, answer: Recommended | Searched, seen: Sequence[int] | None) -> dict[str, Any]:
         """The explanations of an answer's items, and how they were found."""
         release = answer.release
-        history = (seen or [])[-release.bundle.max_length :]
+        history = (seen or ())[-release.bundle.max_length :]
         with self._refused() as deadline_s:
             shares = await self._explainer.explain(release.batcher, history, answer.worth, deadline_s)
         return await asyncio.to_thread(answer.document, shares)
@@ -215,7 +216,7 @@ class Api:
     def _took(self, stage: Stage, started_s: float) -> None:
         self._parts.metrics.stages[stage].observe(time.monotonic() - started_s)
 
-    async def _history(self, user: str) -> list[int] | None:
+    async def _history(self, user: str) -> Sequence[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
         started_s = time.monotonic()
         history = await read_history(self._parts.store, user)
@@ -223,12 +224,14 @@ class Api:
         known = len(self._item_ids)
         if not history or (min(history) > 0 and max(history) < known):
             return history
-        return [index for index in history if 0 < index < known]
+        return array("i", (index for index in history if 0 < index < known))
 
-    async def _rank(self, release: Release, user: str, seen: list[int] | None, k: int) -> Ranking:
-        history = seen or []
-        unseen = len(self._item_ids) - 1 - len(set(history))
-        job = Job(history[-release.bundle.max_length :], history, min(k, unseen), user)
+    async def _rank(self, release: Release, user: str, seen: Sequence[int] | None, k: int) -> Ranking:
+        history = seen or ()
+        items = len(self._item_ids) - 1
+        if k > items - len(history):  # only then does it matter how many of them are the same
+            k = min(k, items - len(set(history)))
+        job = Job(history[-release.bundle.max_length :], history, k, user)
         with self._refused() as deadline_s:
             return await release.batcher.rank(job, deadline_s)
 
@@ -249,7 +252,7 @@ class Api:
         items: np.typing.NDArray[np.int64],
         scores: np.typing.NDArray[Any],
         ranking: Ranking,
-        seen: list[int] | None,
+        seen: Sequence[int] | None,
         *,
         more: Mapping[str, Any],
     ) -> Answer:

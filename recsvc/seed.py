@@ -20,7 +20,7 @@ import hiredis
 from recsvc.bundle import Bundle, BundleError
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
 from recsvc.resp import Command, ReplyError, encode
-from recsvc.state import HISTORY_LIMIT, SEEDED, history_key
+from recsvc.state import SEEDED, history_key, packed
 
 PIPELINE = 500
 TIMEOUT_S = 10.0
@@ -82,7 +82,7 @@ def _commands(bundle: Bundle, pseudonym: Pseudonymiser) -> Iterator[Command]:
         key = history_key(pseudonym(user))
         yield ("DEL", key)
         if items:
-            yield ("RPUSH", key, *(index_of[item] for item in items[-HISTORY_LIMIT:]))
+            yield ("SET", key, packed(index_of[item] for item in items))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

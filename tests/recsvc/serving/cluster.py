@@ -70,7 +70,7 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
-    def command(self, *words: str | int) -> Any:
+    def command(self, *words: str | bytes | int) -> Any:
         """Ask a Valkey or Sentinel over a connection of its own."""
         from recsvc.seed import Connection  # noqa: PLC0415 - keeps this module free of the service otherwise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
-from recsvc.state import HISTORY_LIMIT
+from recsvc.resp import Link
+from recsvc.state import HISTORY_LIMIT, INDEX_BYTES, SEEDED, history_key, packed, read_history, unpacked
 from tests.recsvc.serving import tiny_bundle
-from tests.recsvc.serving.cluster import KEY, Cluster
+from tests.recsvc.serving.cluster import KEY, Cluster, Process
 
 
 def run_seed(cluster: Cluster, store: str, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -30,20 +32,20 @@ def test_seeding_stores_histories_once(cluster: Cluster) -> None:
     first = run_seed(cluster, store.address)
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["users"] == len(tiny_bundle.HISTORIES)
-    key = f"h:{Pseudonymiser(KEY)('u1')}"
-    assert store.command("LRANGE", key, 0, -1) == [b"1", b"2", b"3"]
-    store.command("RPUSH", key, 9)
+    key = history_key(Pseudonymiser(KEY)("u1"))
+    assert unpacked(store.command("GET", key)).tolist() == [1, 2, 3]
+    store.command("APPEND", key, packed([9]))
     again = run_seed(cluster, store.address)
     assert json.loads(again.stdout)["already"] is True
-    assert store.command("LRANGE", key, 0, -1) == [b"1", b"2", b"3", b"9"], "events since then are kept"
+    assert unpacked(store.command("GET", key)).tolist() == [1, 2, 3, 9], "events since then are kept"
 
 
 def test_interrupted_seeding_starts_over(cluster: Cluster) -> None:
     store = cluster.store("store")
     run_seed(cluster, store.address)
-    store.command("DEL", "seeded")
+    store.command("DEL", SEEDED)
     run_seed(cluster, store.address)
-    assert store.command("LRANGE", f"h:{Pseudonymiser(KEY)('u2')}", 0, -1) == [b"4"]
+    assert unpacked(store.command("GET", history_key(Pseudonymiser(KEY)("u2")))).tolist() == [4]
 
 
 @pytest.mark.parametrize(
@@ -83,11 +85,38 @@ def test_pseudonyms_depend_on_key_and_user(tmp_path: Path) -> None:
         Pseudonymiser.from_file(tmp_path / "short")
 
 
-def test_histories_are_trimmed_to_the_newest(cluster: Cluster) -> None:
+def test_the_newest_of_a_history_count_and_it_grows_no_further_than_twice_that(cluster: Cluster) -> None:
     store = cluster.store("store")
     node = cluster.node("primary/node-1", store, replication="async")
-    key = f"h:{Pseudonymiser(KEY)('eager')}"
-    store.command("RPUSH", key, *[1] * HISTORY_LIMIT)
+    key = history_key(Pseudonymiser(KEY)("eager"))
+    store.command("SET", key, packed([1]) + packed([2] * HISTORY_LIMIT))
     assert node.event("one-more", user="eager", item="i9").status_code == 200
-    assert store.command("LLEN", key) == HISTORY_LIMIT
-    assert store.command("LINDEX", key, -1) == b"9"
+    assert read(store, "eager") == [2] * (HISTORY_LIMIT - 1) + [9]
+    store.command("SET", key, packed([1] * HISTORY_LIMIT) + packed([2] * HISTORY_LIMIT))
+    assert node.event("and-one", user="eager", item="i8").status_code == 200
+    assert store.command("STRLEN", key) == HISTORY_LIMIT * INDEX_BYTES
+    assert read(store, "eager") == [2] * (HISTORY_LIMIT - 1) + [8]
+
+
+def test_a_history_is_read_as_it_was_stored() -> None:
+    assert unpacked(packed([])).tolist() == []
+    assert unpacked(packed([1, 2**31 - 1])).tolist() == [1, 2**31 - 1]
+    assert unpacked(packed(range(2 * HISTORY_LIMIT))).tolist() == list(range(HISTORY_LIMIT, 2 * HISTORY_LIMIT))
+    assert unpacked(b"?" + packed([7])).tolist() == [7], "half an index is none"
+
+
+def read(store: Process, user: str) -> list[int] | None:
+    """What a node would read."""
+
+    async def ask() -> list[int] | None:
+        link = Link(("127.0.0.1", store.port))
+        running = asyncio.create_task(link.run())
+        try:
+            while not link.up:
+                await asyncio.sleep(0.01)
+            found = await read_history(link, Pseudonymiser(KEY)(user))
+            return None if found is None else found.tolist()
+        finally:
+            running.cancel()
+
+    return asyncio.run(ask())

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from recsvc.pseudonym import Pseudonymiser
+from recsvc.state import history_key
 from tests.recsvc.serving import tiny_bundle
 from tests.recsvc.serving.cluster import KEY, Cluster, Node, children, eventually
 
@@ -181,7 +182,7 @@ def test_users_are_stored_under_their_pseudonym_only(cluster: Cluster) -> None:
     node = cluster.node("primary/node-1", store, replication="async")
     node.event("private-1", user="alice@example.org", item="i5")
     keys = store.command("KEYS", "*")
-    assert f"h:{Pseudonymiser(KEY)('alice@example.org')}".encode() in keys
+    assert history_key(Pseudonymiser(KEY)("alice@example.org")).encode() in keys
     everything = b"".join(store.command("DUMP", key) or b"" for key in keys) + b"".join(keys) + node.log.read_bytes()
     assert b"alice" not in everything
 
