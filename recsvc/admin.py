@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from recsvc.accelerator import NotFailable
-from recsvc.asgi import Answer, Request, Routes
+from recsvc.application import Answer, Request, Routes
 from recsvc.gpu_trap import TrapError
 from recsvc.problems import Problem
 from recsvc.requests import FailRequest, LoadRequest, SlowRequest, decode, decoder

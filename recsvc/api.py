@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from recsvc.answers import Ranked
-from recsvc.asgi import Answer, Headers, Request, Routes
+from recsvc.application import Answer, Request, Routes
 from recsvc.aside import Aside
 from recsvc.canary import Asked
 from recsvc.explain import Explainer
@@ -114,22 +114,23 @@ class Api:
         version = (release or self._release).version
         return {"region": identity.region, "node": identity.node, "model_version": version}
 
-    def identity_headers(self, answer: Answer) -> Headers:
-        """The headers that every answer carries; where nothing was computed they name what is in use now."""
+    def identity_headers(self, answer: Answer) -> bytes:
+        """The header lines that every answer carries; where nothing was computed they name what is in use now."""
         accelerator = answer.accelerator or self._computing_on()
         degraded = answer.degraded if answer.accelerator else self._release.accelerator.degraded
         return self._headers(answer.model or self._release.version, accelerator, degraded, answer.cached)
 
-    def _write_headers(self, model: str, accelerator: str, degraded: bool, cached: bool) -> Headers:
+    def _write_headers(self, model: str, accelerator: str, degraded: bool, cached: bool) -> bytes:
         identity = self._parts.identity
-        return [
-            (b"x-recsvc-region", identity.region.encode()),
-            (b"x-recsvc-node", identity.node.encode()),
-            *([(b"x-recsvc-cache", b"hit")] if cached else []),
-            (b"x-recsvc-model", model.encode()),
-            (b"x-recsvc-accelerator", accelerator.encode()),
-            (b"x-recsvc-degraded", b"1" if degraded else b"0"),
+        lines = [
+            f"x-recsvc-region: {identity.region}",
+            f"x-recsvc-node: {identity.node}",
+            *(["x-recsvc-cache: hit"] if cached else []),
+            f"x-recsvc-model: {model}",
+            f"x-recsvc-accelerator: {accelerator}",
+            f"x-recsvc-degraded: {degraded:d}",
         ]
+        return "".join(f"{line}\r\n" for line in lines).encode()
 
     async def recommend(self, request: Request) -> Answer:
         """The best items for a user that the user has not seen."""

@@ -1,24 +1,29 @@
 """A client's connection: HTTP/1.1 by llhttp in its strict form, within limits of size, number and time.
 
 llhttp refuses what requests are smuggled with: a length given twice or beside chunks, bare line feeds, folded or
-malformed headers. uvicorn's protocol adds no limits of its own; these are the ones that keep few clients from taking
-all that a node has.
+malformed headers. Around it stand the limits that keep few clients from taking all that a node has. uvicorn's own
+protocol has none of them, and half of what it does for a request (a scope, an event, a timer, two messages) nobody here
+asks for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from recsvc.exchange import Exchange
+from recsvc.exchange import STATUS_LINES, Application, Exchange
 from recsvc.problems import CONTENT_TYPE, Problem, not_now
 
 SWEEP_S = 0.5
+REST_S = 75.0
+"""How long a connection may rest between two requests."""
+SPECIAL = re.compile(rb"[?%#]|[^!-~]")
 MAX_TARGET_BYTES = 4 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 64
@@ -55,95 +60,207 @@ class Turned:
     malformed: int = 0
 
 
-class Connection(HttpToolsProtocol):
-    """``limits`` and ``turned`` are the listener's, set on a subclass by `connection_class`.
+class Connection(asyncio.Protocol):
+    """``limits``, ``turned`` and ``application`` are the listener's, set on a subclass by `connection_class`.
 
-    Looks once at each piece of bytes and once at each request's headers, not at each header: those calls would
-    cost every request some microseconds.
+    It is what `uvicorn.Server` makes of each connection, in place of uvicorn's own protocol. Looks once at each piece
+    of bytes and once at each request's headers, not at each header: those calls would cost every request some
+    microseconds.
     """
 
     limits = Limits()
     turned = Turned()
+    application: Application
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        """As `uvicorn.Server` calls it; ``server_state`` has the connections and tasks that a stop waits for."""
+        del config, app_state, _loop
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Any] = server_state.connections
+        self.tasks: set[asyncio.Task[None]] = server_state.tasks
+        self.parser = httptools.HttpRequestParser(self)
+        self.pipeline: deque[Exchange] = deque()
+        self.exchange: Exchange | None = None
+        """The newest whose headers are complete; the one being answered where nothing is in the pipeline."""
+        self.read_paused = self.write_paused = self._in_head = False
+        self._drained: asyncio.Future[None] | None = None
         self._why: Problem | None = None
-        self._waiting_since_s: float | None = self.loop.time()
         self._stuck_since_s: float | None = None
-        self._arrived: object = None
-        """The newest request that has arrived whole."""
+        self._resting_since_s: float | None = None
+        self._arrived: Exchange | None = None
+        """The newest that has arrived whole."""
         self._bytes = 0
         """What has come since the last request's headers were complete."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.connections.add(self)
+        self._waiting_since_s: float | None = self.loop.time()
         if len(self.connections) > self.limits.max_connections:
             self.turned.away += 1
             self._refuse(not_now("too-many-connections", f"At most {self.limits.max_connections} are kept."))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connections.discard(self)
+        for exchange in (self.exchange, *self.pipeline):
+            if exchange is not None:
+                exchange.lose()
+        self.pipeline.clear()
+        self.resume_writing()
+
+    def eof_received(self) -> None:
+        """Whoever has nothing more to ask does not wait for answers either: the transport closes."""
+
     def data_received(self, data: bytes) -> None:
-        before = self.cycle
+        before = self.exchange
         # Also for bytes that begin no message, such as empty lines: else they would keep a connection for ever.
-        if self._waiting_since_s is None and (before is None or before.response_complete):
+        if self._waiting_since_s is None and (before is None or before.answered):
             self._waiting_since_s = self.loop.time()
+        self._resting_since_s = None
         self._bytes += len(data)
-        HttpToolsProtocol.data_received(self, data)
-        cycle = self.cycle
-        if cycle is not before:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # to nothing we speak: it is answered as if it had not been asked for
+        except httptools.HttpParserError:
+            self.turned.malformed += 1
+            self._refuse(self._why or Problem(400, "not-http", "It cannot be understood, or its length is ambiguous."))
+            return
+        exchange = self.exchange
+        if exchange is not before:
             self._bytes = 0
-        if cycle is None or cycle.scope is not self.scope:  # the headers are not complete
+        if exchange is None or self._in_head:
             if self._bytes > MAX_HEAD_BYTES:
                 self._refuse(TOO_LARGE)
-        elif cycle.more_body:
+        elif exchange.more_body:
             if self._bytes > MAX_WIRE_BYTES:
                 self._refuse(Problem(413, "too-large", f"Chunks and trailers have at most {MAX_WIRE_BYTES} bytes."))
-        elif cycle is not self._arrived:
-            self._arrived, self._waiting_since_s = cycle, None
+        elif exchange is not self._arrived:
+            self._arrived, self._waiting_since_s = exchange, None
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._url, self._expects_go_on = True, b"", False
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_go_on = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self.parser.get_http_version() not in VERSIONS:
+        parser = self.parser
+        version, method, upgrade = parser.get_http_version(), parser.get_method(), parser.should_upgrade()
+        if version not in VERSIONS:
             self._give_up(Problem(400, "not-http", "Only HTTP/1.1 and HTTP/1.0 are spoken."))
-        if self.parser.should_upgrade() and self.parser.get_method() not in WITHOUT_BODY:
+        if upgrade and method not in WITHOUT_BODY:
             # llhttp would hand on the body as another protocol's bytes, a proxy before it as this request's.
             self._give_up(Problem(400, "not-http", "No other protocol is spoken: leave Upgrade out."))
-        if len(self.headers) > MAX_HEADERS or len(self.url) > MAX_TARGET_BYTES:
+        if len(self.headers) > MAX_HEADERS or len(self._url) > MAX_TARGET_BYTES:
             self._give_up(TOO_LARGE)
         if self._bytes > MAX_HEADER_BYTES and sum(len(n) + len(v) + 4 for n, v in self.headers) > MAX_HEADER_BYTES:
             self._give_up(TOO_LARGE)
-        self._begin()
+        self._in_head = False
+        # What came with an upgrade in one piece is lost to us: say that there is no more.
+        self._begin(method.decode("ascii"), keep_alive=version != "1.0" and not upgrade and parser.should_keep_alive())
 
-    def _begin(self) -> None:
-        """uvicorn's `on_headers_complete`, without WebSockets and a root path, and with our own exchange."""
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["http_version"] = version = self.parser.get_http_version()
-        self.scope["path"] = unquote(path) if "%" in path else path
-        self.scope["raw_path"], self.scope["query_string"] = url.path, url.query or b""
-        before, keep_alive = self.cycle, version != "1.0" and self.parser.should_keep_alive()
-        if self.parser.should_upgrade():  # what came with it in one piece is lost to us: say that there is no more
-            keep_alive = False
-        self.cycle = Exchange(self, keep_alive=keep_alive)
-        if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+    def _begin(self, method: str, *, keep_alive: bool) -> None:
+        path, query = self._target()
+        before = self.exchange
+        self.exchange = exchange = Exchange(
+            self,
+            method=method,
+            path=path,
+            query=query,
+            headers=self.headers,
+            keep_alive=keep_alive,
+            expects_go_on=self._expects_go_on,
+        )
+        if before is None or before.answered:
+            self._start(exchange)
         else:  # pipelined: its turn comes when those before it are answered
             if len(self.pipeline) >= MAX_PIPELINED:
                 self._give_up(TOO_MANY)
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+            self._pause_reading()
+            self.pipeline.append(exchange)
+
+    def _target(self) -> tuple[str, bytes]:
+        """Path and query; most targets are a path and nothing else."""
+        if self._url.startswith(b"/") and not SPECIAL.search(self._url):
+            return self._url.decode("ascii"), b""
+        url = httptools.parse_url(self._url)
+        path = url.path.decode("ascii")
+        return unquote(path) if "%" in path else path, url.query or b""
+
+    def on_body(self, body: bytes) -> None:
+        if self.exchange is not None:
+            self.exchange.add(body)
 
     def on_message_complete(self) -> None:
-        """As uvicorn's, but what was answered before its body came has arrived, too, and is not waited for."""
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
+        """Also of what was answered before its body came: it has arrived, and is not waited for."""
+        if self.exchange is not None:
+            self.exchange.complete()
 
-    def on_response_complete(self) -> None:
-        """As uvicorn's, but nothing more is read while requests wait: it resumes at each answer."""
-        super().on_response_complete()
+    def _start(self, exchange: Exchange) -> None:
+        # A task is only kept alive by who holds it.
+        self.tasks.add(self.loop.create_task(self._serve(exchange)))
+
+    async def _serve(self, exchange: Exchange) -> None:
+        try:
+            await self.application(exchange)
+        finally:
+            self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            if not exchange.answered and not exchange.gone:  # it was cancelled
+                self.transport.close()
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def ended(self, exchange: Exchange) -> None:
+        """The next one's turn; nothing more is read while requests wait, and it resumes at the last one's answer."""
+        if not exchange.keep_alive:
+            self.transport.close()
+        if self.transport.is_closing():
+            return
         if self.pipeline:
-            self.flow.pause_reading()
+            self._start(self.pipeline.popleft())
+        else:
+            self._resting_since_s = self.loop.time()
+        self.read_on()
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be parsed, or was given up while it was parsed."""
-        self.turned.malformed += 1
-        self._refuse(self._why or Problem(400, "not-http", "It cannot be understood, or its length is ambiguous."))
+    def read_on(self) -> None:
+        if self.read_paused and not self.pipeline:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def _pause_reading(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        """The client does not take what it asked for."""
+        self.write_paused = True
+        self._drained = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def writable(self) -> None:
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+
+    def shutdown(self) -> None:
+        """The server stops: end when what is being answered is answered."""
+        if self.exchange is None or self.exchange.answered:
+            self.transport.close()
+        else:
+            self.exchange.keep_alive = False
 
     def sweep(self, now_s: float) -> None:
         """End the connection if its request does not arrive, or its answer is not taken, in time."""
@@ -151,15 +268,15 @@ class Connection(HttpToolsProtocol):
             self._waiting_since_s = None
             self.turned.slow += 1
             self._too_slow()
-        stuck = self.transport.is_closing() or (self.flow is not None and self.flow.write_paused)
+        if self._resting_since_s is not None and now_s - self._resting_since_s > REST_S:
+            self.transport.close()
+        stuck = self.transport.is_closing() or self.write_paused
         self._stuck_since_s = (self._stuck_since_s or now_s) if stuck else None
         if self._stuck_since_s is not None and now_s - self._stuck_since_s > self.limits.request_s:
             self.transport.abort()
 
     def _too_slow(self) -> None:
-        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.abort()
-        elif not self.transport.is_closing():
+        if not self.transport.is_closing():
             self._refuse(Problem(408, "too-slow", f"A request has to arrive within {self.limits.request_s:g} s."))
 
     def _give_up(self, why: Problem) -> None:
@@ -176,13 +293,15 @@ class Connection(HttpToolsProtocol):
             len(body),
             retry,
         )
-        self.transport.write(STATUS_LINE[problem.status] + head + body)
+        self.transport.write(STATUS_LINES[problem.status] + head + body)
         self.transport.close()
 
 
-def connection_class(limits: Limits, turned: Turned) -> type[Connection]:
+def connection_class(limits: Limits, turned: Turned, application: Application) -> type[Connection]:
     """What a listener with these limits makes of each connection."""
-    return type("LimitedConnection", (Connection,), {"limits": limits, "turned": turned})
+    # A function in a class would become a method.
+    members = {"limits": limits, "turned": turned, "application": staticmethod(application)}
+    return type("LimitedConnection", (Connection,), members)
 
 
 async def keep_sweeping(connections: set[Any], period_s: float = SWEEP_S) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from recsvc.accelerator import AcceleratorState
-from recsvc.asgi import Answer, Request
+from recsvc.application import Answer, Request
 from recsvc.canary import Canary, K
 from recsvc.encoded import EncodedUsers
 from recsvc.fence import Replication, Verdict

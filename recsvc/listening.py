@@ -8,11 +8,12 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
-from recsvc.asgi import Application
 from recsvc.connection import Limits, Turned, connection_class
+from recsvc.exchange import Application
 
 Address = tuple[str, int]
 SPARE_FILES = 128
@@ -54,14 +55,19 @@ def allow_files(connections: int) -> None:
         )
 
 
+async def _by_protocol(scope: Any, receive: Any, send: Any) -> None:
+    """uvicorn wants an application; requests go to ours from our own protocol, never through this one."""
+
+
 class Server(uvicorn.Server):
     """Two of these share one process, so neither may take the signals for itself."""
 
     def __init__(self, application: Application, limits: Limits, context: ssl.SSLContext | None = None) -> None:
         self._turned = Turned()
         config = uvicorn.Config(
-            application,
-            http=connection_class(limits, self._turned),
+            _by_protocol,
+            http=connection_class(limits, self._turned, application),
+            interface="asgi3",  # ours is called by our own protocol alone
             ws="none",
             lifespan="off",
             log_config=None,
@@ -70,7 +76,6 @@ class Server(uvicorn.Server):
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
             ssl_context_factory=None if context is None else lambda *_: context,
         )

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from recsvc import answers, requests
-from recsvc.asgi import MAX_BODY_BYTES, Answer, Request
+from recsvc.application import MAX_BODY_BYTES, Answer, Request
 from recsvc.connection import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 from recsvc.problems import TITLES
 from recsvc.state import CURSOR

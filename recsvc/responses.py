@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from recsvc.asgi import Answer
+from recsvc.application import Answer
 
 _ENTRY_BYTES = 400
 """Of CPython for a place in the order, an answer, and the headers of its bytes."""

@@ -28,7 +28,7 @@ from recsvc import openapi
 from recsvc.accelerator import Boundary
 from recsvc.admin import Admin
 from recsvc.api import Api, Identity, Parts
-from recsvc.asgi import Application, Handler
+from recsvc.application import Application, Handler
 from recsvc.bundle import BundleError
 from recsvc.canary import Canary
 from recsvc.connection import Limits, keep_sweeping

@@ -17,15 +17,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
+from recsvc.exchange import Exchange, Headers
 from recsvc.problems import Problem
 
 MIN_CHARACTERS = 16
 TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750's b64token: what can stand in the header."""
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-Headers = list[tuple[bytes, bytes]]
 
 
 class Scope(StrEnum):
@@ -91,12 +90,12 @@ class Tokens:
                 found = token
         return found
 
-    def admit(self, scope: Mapping[str, Any], extra: Headers) -> None:
+    def admit(self, exchange: Exchange, extra: Headers) -> None:
         """Return for a request that may be answered; raises a 401 or 403, whose header goes into ``extra``."""
-        path, method = scope["path"], scope["method"]
+        path, method = exchange.path, exchange.method
         if path in OPEN:
             return
-        presented = [value for name, value in scope["headers"] if name == b"authorization"]
+        presented = [value for name, value in exchange.headers if name == b"authorization"]
         if not presented:
             raise _refused(extra, 401, "no-token", "Send it as 'Authorization: Bearer TOKEN'.")
         holder = self.holder(presented[0]) if len(presented) == 1 else None

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from recsvc.asgi import Answer, Application, Request
+from recsvc.application import Answer, Application, Request
 from recsvc.connection import MAX_HEADERS, MAX_PIPELINED, Limits
 from recsvc.listening import Server
 from tests.recsvc.serving.cluster import Cluster, Node, eventually
@@ -235,10 +235,10 @@ async def _nothing_is_read_while_answers_are_owed(expects: bytes) -> None:
 
     async def livez(request: Request) -> Answer:
         connections: set[Any] = set(server.server_state.connections)
-        seen.extend((len(each.pipeline), each.flow.read_paused) for each in connections)
+        seen.extend((len(each.pipeline), each.read_paused) for each in connections)
         return Answer(b"{}")
 
-    server = Server(Application({"/livez": {"GET": livez}}, lambda answer: []), Limits())
+    server = Server(Application({"/livez": {"GET": livez}}, lambda answer: b""), Limits())
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(server.serve([listening]))
         reader, writer = await asyncio.open_connection(*listening.getsockname())

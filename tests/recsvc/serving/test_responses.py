@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recsvc.asgi import Answer
+from recsvc.application import Answer
 from recsvc.bundle import Bundle
 from recsvc.pseudonym import Pseudonymiser
 from recsvc.responses import Responses, key_of
