@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import secrets
 import time
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -49,6 +48,7 @@ ENCODE = msgspec.json.Encoder().encode
 DECIMALS = 1e6
 ACCELERATOR_LOST = "accelerator-lost"
 HISTORY_UNAVAILABLE = "history-unavailable"
+NOTHING: Mapping[str, Any] = {}
 _STORED = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -81,6 +81,7 @@ class Api:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._read_took, self._encode_took = parts.metrics.stages[Stage.STORE_READ], parts.metrics.stages[Stage.ENCODE]
         self._instance = secrets.token_hex(8)
         self._explainer, self._searching = Explainer(), Aside("search")
         # The catalogue: the same in every release that is ever rolled out here.
@@ -141,12 +142,13 @@ class Api:
         kept, key = self._kept("recommend", asked, user, release, seen)
         if kept:
             return kept
-        more: dict[str, Any] = {}
+        if not asked.explain:
+            ranking = await self._rank(release, user, seen, asked.k)
+            return self._keep(key, self._ranked(release, ranking.items, ranking.scores, ranking, seen))
         with release.batcher.held():
             ranking = await self._rank(release, user, seen, asked.k)
-            if asked.explain:
-                first = ranking.items[:MAX_EXPLAINED], ranking.scores[:MAX_EXPLAINED]
-                more = await self._explain(Recommended(release, ranking.user, *first), seen)
+            first = ranking.items[:MAX_EXPLAINED], ranking.scores[:MAX_EXPLAINED]
+            more = await self._explain(Recommended(release, ranking.user, *first), seen)
         return self._keep(key, self._ranked(release, ranking.items, ranking.scores, ranking, seen, more=more))
 
     async def search(self, request: Request) -> Answer:
@@ -190,15 +192,20 @@ class Api:
         arguments = asked.query, ranking.user, asked.k
         if not release.search.large:
             return release.search.rank(*arguments)
-        with self._refused() as deadline_s:
-            return await self._searching.run(deadline_s, release.search.rank, *arguments)
+        try:
+            return await self._searching.run(self._deadline_s(), release.search.rank, *arguments)
+        except (Overloaded, DeadlinePassed) as error:
+            raise self._not_in_time(error) from None
 
     async def _explain(self, answer: Recommended | Searched, seen: Sequence[int] | None) -> dict[str, Any]:
         """The explanations of an answer's items, and how they were found."""
         release = answer.release
         history = (seen or ())[-release.bundle.max_length :]
-        with self._refused() as deadline_s:
+        deadline_s = self._deadline_s()
+        try:
             shares = await self._explainer.explain(release.batcher, history, answer.worth, deadline_s)
+        except (Overloaded, DeadlinePassed) as error:
+            raise self._not_in_time(error) from None
         return await asyncio.to_thread(answer.document, shares)
 
     async def ask_canary(self, user: str, k: int) -> Asked | None:
@@ -214,14 +221,11 @@ class Api:
         items = [self._item_ids[index] for index in ranking.items.tolist()]
         return Asked(items, frozenset(self._item_ids[index] for index in seen))
 
-    def _took(self, stage: Stage, started_s: float) -> None:
-        self._parts.metrics.stages[stage].observe(time.monotonic() - started_s)
-
     async def _history(self, user: str) -> Sequence[int] | None:
         """Catalogue indices, newest last; None when the store cannot say. Those of no item are left out."""
         started_s = time.monotonic()
         history = await read_history(self._parts.store, user)
-        self._took(Stage.STORE_READ, started_s)
+        self._read_took.observe(time.monotonic() - started_s)
         known = len(self._item_ids)
         if not history or (min(history) > 0 and max(history) < known):
             return history
@@ -233,19 +237,19 @@ class Api:
         if k > items - len(history):  # only then does it matter how many of them are the same
             k = min(k, items - len(set(history)))
         job = Job(history[-release.bundle.max_length :], history, k, user)
-        with self._refused() as deadline_s:
-            return await release.batcher.rank(job, deadline_s)
-
-    @contextlib.contextmanager
-    def _refused(self) -> Iterator[float]:
-        """Give the time by which work must be done, and say what happened where it is not."""
-        allowed_s = self._parts.deadline_s
         try:
-            yield time.monotonic() + allowed_s
-        except Overloaded:
-            raise not_now("overloaded", "The queue for the model is full or too slow.") from None
-        except DeadlinePassed:
-            raise not_now("deadline", f"No answer within {allowed_s:g} s.") from None
+            return await release.batcher.rank(job, self._deadline_s())
+        except (Overloaded, DeadlinePassed) as error:
+            raise self._not_in_time(error) from None
+
+    def _deadline_s(self) -> float:
+        """The time of `time.monotonic` by which what begins now must be done."""
+        return time.monotonic() + self._parts.deadline_s
+
+    def _not_in_time(self, error: Overloaded | DeadlinePassed) -> Problem:
+        if isinstance(error, Overloaded):
+            return not_now("overloaded", "The queue for the model is full or too slow.")
+        return not_now("deadline", f"No answer within {self._parts.deadline_s:g} s.")
 
     def _ranked(
         self,
@@ -255,7 +259,7 @@ class Api:
         ranking: Ranking,
         seen: Sequence[int] | None,
         *,
-        more: Mapping[str, Any],
+        more: Mapping[str, Any] = NOTHING,
     ) -> Answer:
         # Not by what serves now: that may be another release, or have been lost or mended since this was computed.
         lost = ranking.accelerator != release.accelerator.name
@@ -276,7 +280,7 @@ class Api:
         answer = Answer(
             ENCODE(document), degraded=bool(reasons), accelerator=ranking.accelerator, model=release.version
         )
-        self._took(Stage.ENCODE, started_s)
+        self._encode_took.observe(time.monotonic() - started_s)
         return answer
 
     def _why_degraded(self) -> Sequence[str]:

@@ -30,6 +30,8 @@ from recsvc.encoded import NOBODY, EncodedUsers, Split, Vectors, Window
 
 MAX_BATCH = 64
 DRAIN_PERIOD_S = 0.01
+LOOK_S = 0.01
+"""How late a job may be told that its deadline has passed."""
 T = TypeVar("T")
 
 
@@ -95,6 +97,8 @@ class Batcher:
         self._gathering: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._queue: deque[_Queued] = deque()
+        self._batch: list[_Queued] = []
+        self._looking: asyncio.TimerHandle | None = None
         self._running = self._closed = False
         self._holders = 0
         self._started_s = 0.0
@@ -118,11 +122,9 @@ class Batcher:
         self._queue.append((job, future, deadline_s, time.monotonic()))
         if not self._running:
             self._start_or_gather(loop)
-        too_late = loop.call_later(deadline_s - time.monotonic(), _give_up, future)
-        try:
-            return await future
-        finally:
-            too_late.cancel()
+        if self._looking is None:
+            self._looking = loop.call_later(LOOK_S, self._look, loop)
+        return await future
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -148,6 +150,15 @@ class Batcher:
         self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let down whose deadline has passed: one timer for all, for one a job cost as much as answering it."""
+        now_s = time.monotonic()
+        waiting = [*self._batch, *self._queue]
+        for _, future, deadline_s, _ in waiting:
+            if deadline_s <= now_s and not future.done():
+                future.set_exception(DeadlinePassed())
+        self._looking = loop.call_later(LOOK_S, self._look, loop) if waiting else None
+
     def _expected_s(self) -> float:
         """When a job that is queued now would be answered if batches go on taking what they took; 0 if it runs at once.
 
@@ -171,7 +182,7 @@ class Batcher:
         if self._gathering is not None:
             self._gathering.cancel()
             self._gathering = None
-        batch = self._next_batch()
+        self._batch = batch = self._next_batch()
         self._running = bool(batch)
         if not batch:
             return
@@ -221,11 +232,6 @@ class Batcher:
                 future.set_exception(RuntimeError(f"inference failed: {error}"))
             else:
                 future.set_result(done.result()[row])
-
-
-def _give_up(future: asyncio.Future[Ranking]) -> None:
-    if not future.done():
-        future.set_exception(DeadlinePassed())
 
 
 def _rankings(jobs: Sequence[Job], outputs: Arrays, accelerator: str) -> list[Ranking]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Release:
     encoded: EncodedUsers | None = None
     """Users' vectors by this model; None where each request is to be encoded."""
 
-    @property
+    @functools.cached_property
     def version(self) -> str:
         return self.bundle.version
 

@@ -46,12 +46,13 @@ class ProtocolError(Exception):
 class _Pipeline:
     """Commands sent together; resolves with the list of their replies."""
 
-    __slots__ = ("expected", "future", "replies", "sent_ns")
+    __slots__ = ("expected", "future", "late_ns", "replies", "sent_ns", "timeout_s")
 
-    def __init__(self, expected: int, future: asyncio.Future[list[Any]]) -> None:
-        self.expected, self.future = expected, future
+    def __init__(self, expected: int, future: asyncio.Future[list[Any]], timeout_s: float) -> None:
+        self.expected, self.future, self.timeout_s = expected, future, timeout_s
         self.replies: list[Any] = []
         self.sent_ns = time.monotonic_ns()
+        self.late_ns = self.sent_ns + int(timeout_s * 1e9)
 
 
 class _Wire(asyncio.Protocol):
@@ -63,6 +64,7 @@ class _Wire(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._reader = hiredis.Reader(protocolError=ProtocolError, replyError=ReplyError, notEnoughData=_NOT_YET)
         self._transport: asyncio.Transport | None = None
+        self._looking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -93,16 +95,28 @@ class _Wire(asyncio.Protocol):
                 pipeline.future.set_exception(StoreUnavailable("connection lost", sent=True))
         self.pending.clear()
 
-    def write(self, commands: Sequence[Command]) -> _Pipeline:
+    def write(self, commands: Sequence[Command], timeout_s: float) -> asyncio.Future[list[Any]]:
+        """Send the commands; the future fails with `StoreUnavailable` when no reply has come in time."""
         assert self._transport is not None
         if self._transport.is_closing():  # lost, and nobody was told yet
             raise StoreUnavailable("connection lost", sent=False)
-        pipeline = _Pipeline(len(commands), asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        pipeline = _Pipeline(len(commands), loop.create_future(), timeout_s)
         self.pending.append(pipeline)
         if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._send)
+            loop.call_soon(self._send)
         self._unsent.append(encode(commands))
-        return pipeline
+        if self._looking is None:
+            self._looking = loop.call_later(LOOK_S, self._look, loop)
+        return pipeline.future
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Find out who has waited for too long: one timer for all, for one a command cost as much as its reply."""
+        now_ns = time.monotonic_ns()
+        late = [pipeline for pipeline in self.pending if pipeline.late_ns <= now_ns]
+        if late:
+            loop.call_later(READ_S, _give_up, late)
+        self._looking = loop.call_later(LOOK_S, self._look, loop) if self.pending else None
 
     def _send(self) -> None:
         """Write what this turn of the loop has asked for at once: a write is a system call, and wakes the server."""
@@ -119,18 +133,17 @@ class _Wire(asyncio.Protocol):
         return (now_ns - self.pending[0].sent_ns) / 1e9 if self.pending else 0.0
 
 
+LOOK_S = 0.005
 READ_S = 0.002
 """What has come is read for so long before it counts as late: it may be this process that was held up, by loading a
 model for example, and uvloop looks at its timers first, at what has come only then."""
 
 
-def _overdue(reply: asyncio.Future[list[Any]], timeout_s: float) -> None:
-    asyncio.get_running_loop().call_later(READ_S, _give_up, reply, timeout_s)
-
-
-def _give_up(reply: asyncio.Future[list[Any]], timeout_s: float) -> None:
-    if not reply.done():
-        reply.set_exception(StoreUnavailable(f"no reply within {timeout_s:g} s", sent=True))
+def _give_up(late: Sequence[_Pipeline]) -> None:
+    for pipeline in late:
+        if not pipeline.future.done():
+            why = f"no reply within {pipeline.timeout_s:g} s"
+            pipeline.future.set_exception(StoreUnavailable(why, sent=True))
 
 
 class Link:
@@ -166,7 +179,7 @@ class Link:
             async with asyncio.timeout(self._connect_s):
                 _, wire = await loop.create_connection(_Wire, *self.address)
                 # The kernel completes handshakes for a stopped process too: only an answered PING counts.
-                await wire.write([("PING",)]).future
+                await wire.write([("PING",)], self._connect_s)
             self._wire = wire
             while not wire.lost.done():
                 await asyncio.wait([wire.lost], timeout=self._stall_s / 4)
@@ -194,19 +207,16 @@ class Link:
 
         Raises `StoreUnavailable` when there is no connection, it breaks, or ``timeout_s`` passes.
         """
-        if self._wire is None:
-            raise StoreUnavailable("not connected", sent=False)
-        reply = self._wire.write(commands).future
-        # Two timers in place of `asyncio.wait`, which cost each request as much as reading its history.
-        overdue = asyncio.get_running_loop().call_later(timeout_s, _overdue, reply, timeout_s)
-        try:
-            return await reply
-        finally:
-            overdue.cancel()
+        return await self._submit(commands, timeout_s)
 
     async def call(self, *command: str | bytes | int, timeout_s: float) -> Any:
         """Send one command and return its reply; raises `ReplyError` for an error reply, else as `ask`."""
-        (reply,) = await self.ask(command, timeout_s=timeout_s)
+        (reply,) = await self._submit((command,), timeout_s)
         if isinstance(reply, ReplyError):
             raise reply
         return reply
+
+    def _submit(self, commands: Sequence[Command], timeout_s: float) -> asyncio.Future[list[Any]]:
+        if self._wire is None:
+            raise StoreUnavailable("not connected", sent=False)
+        return self._wire.write(commands, timeout_s)

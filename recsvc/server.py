@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import gc
 import logging
 import signal
 import socket
@@ -54,6 +55,8 @@ log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
 USER_CACHE_MB = 64.0
+COLLECT_AFTER = (20_000, 20, 20)
+"""A request makes hundreds of objects, none of them in a cycle; looking for cycles after every 700 took 4 % of it."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +262,7 @@ def _first_release(settings: Settings, metrics: Metrics) -> Rollout:
 
 async def serve(parts: Parts, links: list[Link], sockets: list[socket.socket], doors: Doors, started_s: float) -> None:
     """Listen and answer until a signal comes; a background task that breaks ends the process loudly."""
+    gc.set_threshold(*COLLECT_AFTER)
     api, limits = Api(parts), doors.limits
     rollout = parts.rollout
     canary = Canary(
