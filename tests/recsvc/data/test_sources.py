@@ -195,6 +195,19 @@ def test_an_interrupted_storing_leaves_nothing(monkeypatch: pytest.MonkeyPatch, 
     assert list((tmp_path / "cache" / "datasets").iterdir()) == []
 
 
+def test_what_a_killed_storing_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("user,item,time\nu1,a,1\n")
+    request = Request(f"file:{tmp_path / 'orders.csv'}")
+    folder = request.folder(tmp_path / "cache")
+    dead = folder.with_name(f".partial-{folder.name}-0123abcd")
+    other = folder.with_name(f".partial-{folder.name}-0123456789-0123abcd")
+    for left in (dead, other):
+        left.mkdir(parents=True)
+        (left / "interactions.npz").write_text("histories")
+    acquired = acquire(request, tmp_path / "cache", silent)
+    assert {path.name for path in folder.parent.iterdir()} == {acquired.folder.name, other.name}
+
+
 @pytest.mark.parametrize(
     ("request_", "complaint"),
     [
