@@ -65,6 +65,8 @@ def cleaning_table(cleaning: Mapping[str, Any]) -> Table:
         table.add_row("", Text(f"from {_day(cleaning['first_s'])} to {_day(cleaning['last_s'])}"))
     elif cleaning.get("timed") is False:
         table.add_row("", Text("no times: the order of the lines is the order of events"))
+    if cleaning.get("headerless"):
+        table.add_row("", Text("no header: its first line is an interaction (else add header=yes to --columns)"))
     return table
 
 

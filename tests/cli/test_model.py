@@ -73,6 +73,15 @@ def test_cleaning_is_told_in_a_table_and_as_json(shop: Path, tmp_path: Path) -> 
     assert "480  interactions kept" in done.stdout and "1  of them without an interaction" in done.stdout
 
 
+def test_a_first_line_that_counts_as_an_interaction_is_told(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("kunde,artikel\nk1,a1\n")
+    given = ("--data", f"file:{tmp_path / 'log.csv'}", "--columns")
+    told = recdr(tmp_path / "cache", "prepare", *given, "user=1,item=2,time=none").stdout
+    assert "2  interactions kept" in told and "no header: its first line is an interaction" in told
+    told = recdr(tmp_path / "cache", "prepare", *given, "user=1,item=2,time=none,header=yes").stdout
+    assert "1  interactions kept" in told and "no header" not in told
+
+
 def test_a_model_of_ones_own_is_trained_shown_and_drilled(trained: tuple[Path, str], shop: Path) -> None:
     cache, version = trained
     bundle = Bundle.load(cache / "bundles" / version)

@@ -108,7 +108,10 @@ def test_times_are_iso_or_seconds() -> None:
 def test_cut_offs_and_columns() -> None:
     assert cut_offs("10, 5,5") == [5, 10]
     assert asking.columns("user=a b, item=c", "--columns", asking.ROLES) == {"user": "a b", "item": "c"}
-    with pytest.raises(DataError, match=r"--columns user: write"):
+    assert asking.columns("header=no", "--columns", asking.ROLES) == {"header": "no"}
+    with pytest.raises(DataError, match="--columns header=maybe: write header=yes or header=no"):
+        asking.columns("header=maybe", "--columns", asking.ROLES)
+    with pytest.raises(DataError, match=r"--columns user: write user=NAME,item=NAME,time=NAME,header=yes\|no, any"):
         asking.columns("user", "--columns", asking.ROLES)
 
 
