@@ -159,7 +159,7 @@ def _deploy_and_run(
         first = dataclasses.replace(first, identity=system.identity, earlier=system.earlier, keeper=keeper)
         rundir.write_meta(run_dir, _facts(first, system, trials, options))
         try:
-            _run_trials(first, options, events, rows)
+            _run_trials(first, system, options, events, rows)
         except BaseException:
             ignore_signals()
             heal_open_faults(run_dir.path, system.target)  # none, unless it was healing that was interrupted
@@ -227,7 +227,7 @@ def _conclude(run_dir: RunDir, rows: list[ReadBack]) -> None:
         ) from error
 
 
-def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[ReadBack]) -> None:
+def _run_trials(first: Trial, system: System, options: Options, events: EventWriter, rows: list[ReadBack]) -> None:
     """The baseline, then every trial, each from the same unbroken state; what is read back is added to ``rows``."""
     target, observer = first.target, first.observer
     deployed = {
@@ -236,6 +236,8 @@ def _run_trials(first: Trial, options: Options, events: EventWriter, rows: list[
         "replication": target.deployment.replication,
         **target.deployment.about,
     }
+    if cut_short := (system.about.get("model") or {}).get("cut_short"):
+        deployed["model_cut_short"] = cut_short
     observer.event(events.write("target.deployed", kind=target.kind, **deployed, earlier_runs=list(first.earlier)))
     baseline.take(first, events, options)
     for number in range(1, first.trials + 1):

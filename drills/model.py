@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drills.errors import RecdrError, TargetError, UsageError
+from drills.processes import die_with_parent
 from recsvc.bundle import BundleError, find
 
 # what is being done, how much is done, out of how much (None: unknown)
@@ -21,6 +23,9 @@ DEFAULT = "default"
 """The reference model: the one that a drill deploys where nobody names another."""
 _UNUSABLE = 2
 CLEANING_UP_S = 30.0
+
+_end_with_parent = functools.partial(die_with_parent, signal.SIGTERM)
+"""A killed recdr leaves no training behind that nobody waits for. Asked to end, it removes what it had begun."""
 
 
 def prepare(cache: Path, progress: Progress, which: str | None = None) -> Path:
@@ -53,7 +58,13 @@ def call(command: str, arguments: Sequence[str], cache: Path, progress: Progress
     with (
         # A pipe holds 64 KiB: a longer answer would wait for a reader while its reader waits for the end of stderr.
         tempfile.TemporaryFile("w+", encoding="locale") as answer,
-        subprocess.Popen(argv, stdout=answer, stderr=subprocess.PIPE, text=True) as process,
+        subprocess.Popen(
+            argv,
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock that a display's thread might hold
+        ) as process,
     ):
         assert process.stderr is not None
         try:

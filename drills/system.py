@@ -85,6 +85,7 @@ def on_lab(lab: LocalTarget, bundle: Bundle, drill: Drill, earlier: tuple[str, .
         "data_source": bundle.data_source,
         "synthetic": bundle.synthetic,
         "metrics": bundle.manifest.get("metrics"),
+        "cut_short": bundle.cut_short,
     }
     return System(lab, audience, bundle.version, {"model": about, **lab.deployment.facts()}, earlier)
 

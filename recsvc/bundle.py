@@ -134,6 +134,20 @@ class Bundle:
         return str(self.manifest.get("data") or self.data_source)
 
     @property
+    def cut_short(self) -> str | None:
+        """How far the training had come when its time ran out, such as ``after 3 of 14 epochs``; None where it had
+        time enough."""
+        about = self.manifest
+        if not about.get("out_of_time"):
+            return None
+        plan = (about.get("settings") or {}).get("plan") or {}
+        planned = plan.get("resume_epochs" if "resumed_from" in about else "epochs", 0)
+        done, best = about.get("epochs", 0), about.get("best_epoch", 0)
+        if done >= planned or done - best >= plan.get("patience", planned):
+            return "in its last stage"
+        return f"after {done} of {planned} epochs"
+
+    @property
     def max_length(self) -> int:
         """How many of a user's newest items the model can take in."""
         return int(self.manifest["max_length"])

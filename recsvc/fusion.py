@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recsvc.factors import KINDS, Kind, described, factorise
 from recsvc.model import SasRec
-from recsvc.validation import RANKED, Task, encode
+from recsvc.validation import Task, at_a_time, encode, most_users
 
 Floats = NDArray[np.float32]
 
@@ -19,7 +19,8 @@ WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.5)
 """Standard deviations of the collaborative scores, in units of the network's, which are logits."""
 DECAYS = (0.9, 0.8)
 MOST_SCORES = 100_000_000
-"""Users are left out of the choice where their scores would be more than these: it has to take seconds."""
+"""Users are left out of the choice where their scores would be more than these: it has to take seconds, and takes them
+once for each of the twenty choices."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def choose(model: SasRec, sequences: Sequence[NDArray[np.int64]], task: Task, ra
 
     ``model`` serves and was trained on ``sequences``, which hold none of the task's targets.
     """
-    users = min(len(task.targets), max(RANKED, MOST_SCORES // (model.items + 1)))
+    users = min(len(task.targets), most_users(model.items, MOST_SCORES))
     if rank == 0 or users == 0:
         return None
     part = Task(task.histories[:users], task.targets[:users])
@@ -71,7 +72,7 @@ def _tried(
     """Each weight and decay with its NDCG@10."""
     for decay in DECAYS:
         pooled = np.stack([_pooled(factors, history[-length:], decay) for history in task.histories])
-        spread = float((pooled[:RANKED] @ factors.T).std()) or 1.0
+        spread = float((pooled[: at_a_time(len(factors) - 1)] @ factors.T).std()) or 1.0
         for share in WEIGHTS:
             users = np.concatenate([own, pooled * np.float32(share / spread)], axis=1)
             yield share / spread, decay, task.ndcg_of(users, np.concatenate([table, factors], axis=1))

@@ -41,7 +41,7 @@ class Plan:
     """An epoch goes through small data several times, until it has taken so many steps."""
     refit_epochs: int = 4
     budget_s: float = 120.0
-    """For all training; the step in flight when it ends is finished (0.1 s)."""
+    """For learning; what comes on top of it is told at `recsvc.train.fit`."""
     batch: int = 32
     """In windows of full length; shorter ones make room for more."""
     learning_rate: float = 4e-3

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import secrets
@@ -19,8 +20,13 @@ from pathlib import Path
 
 from recsvc.bundle import MANIFEST, PREVIOUS, Bundle, BundleError
 
+PARTIAL = ".partial-"
+"""How the names of folders begin that are being written: nobody looks into them."""
+
 Writer = Callable[[Path], None]
 """Fills the empty folder that it is given with a complete bundle."""
+
+_SUFFIX_BYTES = 4
 
 
 def find(cache: Path, key: str, damaged: Callable[[str], None]) -> Bundle | None:
@@ -53,20 +59,31 @@ def publish(cache: Path, key: str, write: Writer) -> Bundle:
     does not verify; either way nothing becomes visible.
     """
     bundles = cache / "bundles"
-    bundles.mkdir(parents=True, exist_ok=True)
-    for stale in bundles.glob(f".partial-{key}-*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    partial = bundles / f".partial-{key}-{secrets.token_hex(4)}"
-    partial.mkdir()
-    try:
-        write(partial)
-        version = _with_previous(partial).version
-        _sync(partial)
-        _move_into_place(partial, bundles / version)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with partial(bundles / key) as folder:
+        write(folder)
+        version = _with_previous(folder).version
+        _sync(folder)
+        _move_into_place(folder, bundles / version)
     write_atomically(cache / "keys" / f"{key}.json", json.dumps({"version": version}).encode())
     return Bundle.load(bundles / version)
+
+
+@contextlib.contextmanager
+def partial(final: Path) -> Iterator[Path]:
+    """A new empty folder beside ``final``, to be filled and then renamed; what is left of it afterwards is removed.
+
+    Call with a lock held that is ``final``'s own: what killed processes left of the same is swept first.
+    """
+    begin = f"{PARTIAL}{final.name}-"
+    # The whole of the suffix: another's name may begin with this one, as ml-1m-0123456789 does with ml-1m.
+    for stale in final.parent.glob(glob.escape(begin) + "[0-9a-f]" * 2 * _SUFFIX_BYTES):
+        shutil.rmtree(stale, ignore_errors=True)
+    folder = final.with_name(begin + secrets.token_hex(_SUFFIX_BYTES))
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -118,7 +135,7 @@ def _move_into_place(partial: Path, final: Path) -> None:
 
 def _replace(broken: Path, sound: Path) -> None:
     """Put ``sound`` where ``broken`` may be."""
-    aside = sound.with_name(f".partial-broken-{secrets.token_hex(4)}")
+    aside = sound.with_name(f"{PARTIAL}broken-{secrets.token_hex(4)}")
     with contextlib.suppress(FileNotFoundError):
         broken.rename(aside)
     sound.rename(broken)

@@ -157,7 +157,8 @@ def validated(dataset: Dataset, split: Split, since_s: int) -> Task:
     """The validation items that came at or after that time: the base cannot have learnt them."""
     new = np.array([dataset.times_s[position][-2] >= since_s for position in split.evaluated.tolist()], dtype=bool)
     chosen = np.flatnonzero(new)
-    return Task.of([split.before_validation[place] for place in chosen.tolist()], split.validation[chosen])
+    before = [split.before_validation[place] for place in chosen.tolist()]
+    return Task.of(before, split.validation[chosen], len(dataset.items))
 
 
 def material(known: Timed, since_s: int, settings: Settings, rng: np.random.Generator) -> Material:

@@ -18,8 +18,14 @@ Indices = NDArray[np.int64]
 
 MOST_VALIDATED = 5000
 """Users whose next item is looked for after an epoch; of more, so many are drawn."""
+FEWEST_VALIDATED = 100
+"""Nor does a large catalogue leave fewer: a figure over them would be chance."""
+MOST_SCORES = 200_000_000
+"""Fewer users are drawn where their scores would be more than these: 1.4 s of one core (7 ns each) after every epoch,
+where 5,000 users over a million items would take half a minute of a time that is meant for learning."""
 RANKED = 500
-"""Users whose scores of the whole catalogue are in memory at a time."""
+"""Users whose scores of the whole catalogue are in memory at a time, but for large catalogues: see `at_a_time`."""
+_SCORES_IN_MEMORY = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,11 @@ class Task:
     targets: Indices
 
     @classmethod
-    def of(cls, histories: Sequence[Indices], targets: Indices) -> Task:
-        """A task of at most `MOST_VALIDATED` users, always the same ones."""
-        chosen = np.arange(len(targets))
-        if len(chosen) > MOST_VALIDATED:
-            chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:MOST_VALIDATED])
+    def of(cls, histories: Sequence[Indices], targets: Indices, items: int) -> Task:
+        """A task over a catalogue of so many items: of at most `most_users` users, always the same ones."""
+        chosen, most = np.arange(len(targets)), most_users(items)
+        if len(chosen) > most:
+            chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:most])
         return cls(tuple(histories[place] for place in chosen.tolist()), targets[chosen])
 
     def ndcg_at_10(self, learner: Learner) -> float:
@@ -48,11 +54,22 @@ class Task:
     def ndcg_of(self, users: NDArray[np.float32], table: NDArray[np.float32]) -> float:
         """The same of user vectors [users, d] and an item table [items + 1, d]."""
         # In parts: the scores of all users at once would take gigabytes on a large catalogue.
+        step = at_a_time(len(table) - 1)
         found = [
             evaluation.ranks(users[part] @ table.T, self.histories[part], self.targets[part])
-            for part in (slice(start, start + RANKED) for start in range(0, len(self.targets), RANKED))
+            for part in (slice(start, start + step) for start in range(0, len(self.targets), step))
         ]
         return evaluation.ndcg(np.concatenate(found), 10)
+
+
+def most_users(items: int, scores: int = MOST_SCORES) -> int:
+    """How many users may be asked about a catalogue of so many items for all their scores to be at most ``scores``."""
+    return min(MOST_VALIDATED, max(FEWEST_VALIDATED, scores // (items + 1)))
+
+
+def at_a_time(items: int) -> int:
+    """Users whose scores of such a catalogue may lie in memory together, as float32 in 128 MB."""
+    return max(1, min(RANKED, _SCORES_IN_MEMORY // (items + 1)))
 
 
 def encode(model: SasRec, sequences: Sequence[Indices], batch: int = 256) -> NDArray[np.float32]:

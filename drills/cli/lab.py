@@ -10,7 +10,7 @@ from rich.table import Table
 
 from drills import model
 from drills.cli.arguments import Model
-from drills.cli.terminal import ERR, OUT, Lines
+from drills.cli.terminal import ERR, OUT, Lines, warn
 from drills.errors import EXIT_FAIL, EXIT_UNKNOWN, UsageError
 from drills.home import cache
 from drills.interruption import interruptible
@@ -58,7 +58,10 @@ def up(
         OUT.print_json(json.dumps({"edge_url": deployment.edge_url, "nodes": deployment.nodes, **deployment.about}))
         return
     OUT.print(f"The lab is up: {deployment.edge_url} (deployed in {deployment.about['deploy_seconds']} s)")
-    user = next(iter(Bundle.load(bundle).histories), "anybody")
+    loaded = Bundle.load(bundle)
+    if loaded.cut_short:
+        warn(f"the training of its model {loaded.version} was cut short {loaded.cut_short}: see 'recdr model show'")
+    user = next(iter(loaded.histories), "anybody")
     asked = json.dumps({"user": user, "k": 5})
     json_type = "-H 'Content-Type: application/json'"
     OUT.print(f"Try: curl -s {deployment.edge_url}/v1/recommend {json_type} -d '{asked}'", soft_wrap=True)

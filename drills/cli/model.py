@@ -46,7 +46,8 @@ Columns = Annotated[
     typer.Option(
         metavar="SPEC",
         help="Which columns of file:PATH are which: user=NAME,item=NAME,time=NAME; numbers where it has no header; "
-        "time=none where its lines are in order of time. Usual names are recognised.",
+        "time=none where its lines are in order of time; header=yes or header=no where that is guessed wrong. Usual "
+        "names are recognised.",
     ),
 ]
 Items = Annotated[

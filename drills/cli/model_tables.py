@@ -65,6 +65,8 @@ def cleaning_table(cleaning: Mapping[str, Any]) -> Table:
         table.add_row("", Text(f"from {_day(cleaning['first_s'])} to {_day(cleaning['last_s'])}"))
     elif cleaning.get("timed") is False:
         table.add_row("", Text("no times: the order of the lines is the order of events"))
+    if cleaning.get("headerless"):
+        table.add_row("", Text("no header: its first line is an interaction (else add header=yes to --columns)"))
     return table
 
 
@@ -75,6 +77,8 @@ def print_bundle(found: Mapping[str, Any]) -> None:
     data = manifest.get("data") or manifest.get("data_source")
     name = (found["version"], "bold")
     OUT.print(Text.assemble(("model ", "dim"), name, ("   made of ", "dim"), str(data), _age(manifest)))
+    if cut := found.get("cut_short"):
+        OUT.print(_cut_short(cut, manifest), soft_wrap=True)
     if origin := manifest.get("resumed_from"):
         OUT.print(_origin(origin), soft_wrap=True)
     if metrics := manifest.get("metrics"):
@@ -84,6 +88,17 @@ def print_bundle(found: Mapping[str, Any]) -> None:
     files = manifest.get("files") or {}
     sizes = ", ".join(f"{name} {_size(entry.get('bytes'))}" for name, entry in files.items())
     OUT.print(Text.assemble(("files ", "dim"), f"{found['bundle']}: {sizes}"), soft_wrap=True)
+
+
+def _cut_short(how: str, manifest: Mapping[str, Any]) -> Text:
+    budget_s = ((manifest.get("settings") or {}).get("plan") or {}).get("budget_s")
+    bound = "" if budget_s is None else f" of {budget_s:g} s"
+    return Text(
+        f"CUT SHORT: the time{bound} ran out {how}, on {manifest.get('device', 'an unknown device')}, so it is worse "
+        "than its settings allow. Train it anew with --again and the same options, where more of the machine is free, "
+        "or with a larger --budget-s.",
+        "yellow",
+    )
 
 
 def _origin(origin: Mapping[str, Any]) -> Text:
@@ -144,7 +159,9 @@ def print_bundles(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _note(row: Mapping[str, Any]) -> str:
-    return "default" if row["default"] else "" if row["usable"] else "other format"
+    if not row["usable"]:
+        return "other format"
+    return ", ".join(["default"] * row["default"] + ["cut short"] * bool(row.get("cut_short")))
 
 
 def _said_if_synthetic(about: Mapping[str, Any]) -> None:

@@ -95,7 +95,9 @@ def words(event: Event) -> str | None:
 def _deployed(data: dict[str, Any]) -> str:
     if earlier := data.get("earlier_runs"):
         return f"the same lab as for {len(earlier)} drill(s) before, edge at {data.get('edge_url')}"
-    return f"deployed in {data.get('deploy_seconds', '?')} s, edge at {data.get('edge_url')}"
+    cut_short = data.get("model_cut_short")
+    model = f"; ITS MODEL'S TRAINING WAS CUT SHORT {cut_short}" if cut_short else ""
+    return f"deployed in {data.get('deploy_seconds', '?')} s, edge at {data.get('edge_url')}{model}"
 
 
 def _baseline(data: dict[str, Any]) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from recsvc.data import DataError, Request, Rules
 
-ROLES = ("user", "item", "time")
+ROLES = ("user", "item", "time", "header")
+_HEADER = ("yes", "no")
 ITEM_ROLES = ("id", "title", "year", "genres", "brand", "price")
 
 
@@ -16,7 +17,9 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `request` reads."""
     parser.add_argument("--data", default="auto", help="auto, ml-100k, ml-1m, ml-20m, synthetic or file:PATH")
     parser.add_argument("--source", help="folder, zip archive or address of a named set's original files")
-    parser.add_argument("--columns", default="", help="user=NAME,item=NAME,time=NAME; numbers without a header")
+    parser.add_argument(
+        "--columns", default="", help="user=NAME,item=NAME,time=NAME; numbers without a header; header=no or yes"
+    )
     parser.add_argument("--items", type=Path, help="catalogue: CSV, TSV, Parquet or JSON lines")
     parser.add_argument("--item-columns", default="", help="id=NAME,title=NAME,genres=NAME,brand=NAME,price=NAME")
     parser.add_argument("--min-user-interactions", type=int, default=0, metavar="N", help="leave out users with fewer")
@@ -43,6 +46,11 @@ def columns(text: str, option: str, roles: Collection[str]) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         role, sign, name = part.partition("=")
         if role not in roles or not sign or not name:
-            raise DataError(f"{option} {part}: write {','.join(f'{role}=NAME' for role in roles)}, any of them.")
+            forms = (f"{role}={'|'.join(_HEADER) if role == 'header' else 'NAME'}" for role in roles)
+            raise DataError(f"{option} {part}: write {','.join(forms)}, any of them.")
+        if role == "header" and name not in _HEADER:
+            raise DataError(
+                f"{option} {part}: write header=yes or header=no: whether the first line names the columns."
+            )
         chosen[role] = name
     return chosen

@@ -50,8 +50,12 @@ def preset_of(bundle: Bundle) -> str | None:
 
 
 def acquired_for(cache: Path, bundle: Bundle) -> Acquired:
-    """The data set that a bundle was made from; raises `DataError` where the cache does not have it."""
-    for folder in sorted((cache / "datasets").glob("[!.]*")):
+    """The data set that a bundle was made from, under whatever pseudonym key it is stored, so that its users may have
+    other names than the bundle's; their order is the same. Raises `DataError` where the cache does not have it.
+    """
+    for folder in sorted((cache / "datasets").glob("*")):
+        if folder.name.startswith(registry.PARTIAL):
+            continue
         acquired = storage.found(folder, verify=False)
         if acquired is not None and acquired.interactions_sha256 == bundle.manifest["data_sha256"]:
             verified = storage.found(folder, verify=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
-import secrets
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recsvc import data
+from recsvc import data, registry
 from recsvc.bundle import EMBEDDINGS, ITEMS, MODEL, Bundle
 from recsvc.commands.bundles import DEFAULT, chosen, data_of, late
 from recsvc.commands.running import run
@@ -39,9 +40,7 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output}: there is something already. Name a new folder with --output.")
     wanted = VARIANTS if options.variant == "all" else (options.variant,)
-    partial = output.with_name(f".partial-{output.name}-{secrets.token_hex(4)}")
-    partial.mkdir(parents=True)
-    try:
+    with _locked(options.cache, output, progress), registry.partial(output) as partial:
         for name in (MODEL, ITEMS, EMBEDDINGS):
             shutil.copyfile(bundle.path / name, partial / name)
         losses = _variants(options.cache, bundle, partial, progress) if set(wanted) - {"fp32"} else {}
@@ -52,10 +51,14 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         if output.exists():
             output.rmdir()
         partial.rename(output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     progress("export", 1, 1, f"written to {output}")
     return {"output": str(output), **answer}
+
+
+def _locked(cache: Path, output: Path, progress: Progress) -> contextlib.AbstractContextManager[None]:
+    """The lock of an output folder, which another process may be writing."""
+    name = hashlib.sha256(bytes(output)).hexdigest()[:16]
+    return registry.lock(cache, f"export-{name}", lambda: progress("wait", 0, 1, "another process is writing there"))
 
 
 def _variants(cache: Path, bundle: Bundle, folder: Path, progress: Progress) -> dict[str, Any]:

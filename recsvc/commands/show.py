@@ -31,6 +31,7 @@ def about(bundle: Bundle) -> dict[str, Any]:
         "version": bundle.version,
         "data": bundle.data,
         "preset": preset_of(bundle),
+        "cut_short": bundle.cut_short,
         "manifest": bundle.manifest,
     }
 
@@ -48,6 +49,7 @@ def _row(path: Path, reference: str | None) -> dict[str, Any]:
         "default": path.name == reference,
         "data": manifest.get("data") or manifest.get("data_source"),
         "preset": preset_of(Bundle(path, manifest)) if usable else None,
+        "cut_short": Bundle(path, manifest).cut_short if usable else None,
         "created": manifest.get("created"),
         "metrics": manifest.get("metrics") or {},
     }

@@ -25,6 +25,9 @@ from recsvc.recipe import Progress, Settings
 
 Make = Callable[[Path, Acquired], None]
 
+ANEW = "`recdr model train --again` and the options of that training train it anew"
+"""What to do about a model whose training the clock ended: on another device or a quieter machine more is learnt."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -66,6 +69,8 @@ def prepare(
     key = _key(settings, acquired, earlier)
     found = None if again else registry.find(cache, key, lambda why: progress("cache", 0, 1, f"making it again: {why}"))
     if found is not None:
+        if found.cut_short:
+            progress("cache", 1, 1, f"found {found.version}, whose training was cut short {found.cut_short}: {ANEW}")
         return Prepared(found, cached=True)
     with registry.lock(cache, key, lambda: progress("wait", 0, 1, "another process is making this bundle")):
         found = None if again else registry.find(cache, key, lambda _: None)

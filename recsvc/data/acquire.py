@@ -15,6 +15,7 @@ from recsvc import movielens, registry
 from recsvc.bundle import Item
 from recsvc.data import keys, storage
 from recsvc.data.dataset import Acquired, Choice, DataError, Message, Rules, Source
+from recsvc.data.opening import is_address
 from recsvc.data.storage import Origin
 from recsvc.movielens import SourceError, Tables
 from recsvc.recipe import Progress
@@ -22,7 +23,8 @@ from recsvc.recipe import Progress
 if TYPE_CHECKING:
     from recsvc.data.interactions import Interactions
 
-    Loaded = tuple[Origin, Tables | tuple[Interactions, Sequence[Item]]]
+    Rows = Tables | tuple[Interactions, Sequence[Item]]
+    Loaded = tuple[Origin, Rows]
 
 RETRY_AFTER_S = 600
 """After every real source failed, `auto` goes straight to synthetic data for so long."""
@@ -41,8 +43,8 @@ class Request:
     """Which data set, from where, and how it is read and cleaned.
 
     ``source`` is a folder, a zip archive or an address with the original files of a named set; ``columns`` maps user,
-    item and time to columns of a ``file:PATH``; ``items`` is a catalogue file and ``item_columns`` its columns.
-    ``key_file`` holds the pseudonym key; None: the cache's own.
+    item and time to columns of a ``file:PATH``, and header to yes or no; ``items`` is a catalogue file and
+    ``item_columns`` its columns. ``key_file`` holds the pseudonym key; None: the cache's own.
     """
 
     data: Choice = "auto"
@@ -87,7 +89,7 @@ class Request:
         """
         # By what each is for, since files of one name may lie in two folders.
         files = [(role, path) for role, path in (("data", self.file), ("items", self.items)) if path is not None]
-        if self.source is not None and not _is_address(self.source):
+        if self.source is not None and not is_address(self.source):
             found = _originals(Path(self.source).expanduser(), _ORIGINAL_FILES.get(self.data, ()))
             files += [(path.name, path) for path in found]
         stamps = {}
@@ -135,9 +137,12 @@ def acquire(
             origin, tables = _load(request, cache, say, progress, fall_back=_may_fall_back(choice))
         except _FallBack as reason:
             say(f"USING SYNTHETIC DATA: {reason}")
-            return acquire("synthetic", cache, say, progress=progress, verify=verify)
+            made_up = Request("synthetic", rules=request.rules, key_file=request.key_file)
+            return acquire(made_up, cache, say, progress=progress, verify=verify)
+        tables = _described(tables, request, say)
         progress("clean", 0, 1, f"cleaning {name}")
-        stored = _store(folder, replace(origin, stamp=stamp), tables, request, cache)
+        complete = replace(origin, stamp=stamp, own_key=request.own_key())
+        stored = storage.store(folder, complete, tables, request.rules, request.key(cache))
         progress("clean", 1, 1, f"cleaned {name}")
         _forget_earlier_format(cache, request)
         return stored
@@ -168,21 +173,18 @@ def _unchanged(folder: Path, stamp: Mapping[str, Sequence[int]], verify: bool) -
     return found if found is not None and storage.origin_of(folder).stamp == stamp else None
 
 
-def _store(
-    folder: Path,
-    origin: Origin,
-    tables: Tables | tuple[Interactions, Sequence[Item]],
-    request: Request,
-    cache: Path,
-) -> Acquired:
-    if request.items is not None:
-        from recsvc.data.catalogue import read_catalogue  # noqa: PLC0415 - brings in pyarrow, which takes 0.1 s
-        from recsvc.data.tabular import from_lines  # noqa: PLC0415
+def _described(tables: Rows, request: Request, say: Message) -> Rows:
+    """The same interactions, with the catalogue that was named instead of their own."""
+    if request.items is None:
+        return tables
+    from recsvc.data.catalogue import read_catalogue  # noqa: PLC0415 - brings in pyarrow, which takes 0.1 s
+    from recsvc.data.tabular import from_lines  # noqa: PLC0415
 
-        raw = from_lines(tables.interactions) if isinstance(tables, Tables) else tables[0]
-        tables = (raw, read_catalogue(request.items, request.item_columns))
-    complete = replace(origin, own_key=request.own_key())
-    return storage.store(folder, complete, tables, request.rules, request.key(cache))
+    raw = from_lines(tables.interactions) if isinstance(tables, Tables) else tables[0]
+    catalogue = read_catalogue(request.items, request.item_columns, raw.item_ids)
+    described = len({item.id for item in catalogue}.intersection(raw.item_ids))
+    say(f"{request.items.name} describes {described:,} of the {len(raw.item_ids):,} items in the interactions")
+    return raw, catalogue
 
 
 def _load(request: Request, cache: Path, say: Message, progress: Progress, *, fall_back: bool) -> Loaded:
@@ -193,7 +195,7 @@ def _load(request: Request, cache: Path, say: Message, progress: Progress, *, fa
         say("making synthetic interactions")
         return Origin("synthetic", "synthetic"), synthetic.make()
     if request.file is not None:
-        from recsvc.data.tabular import read_file  # noqa: PLC0415 - as in _store()
+        from recsvc.data.tabular import read_file  # noqa: PLC0415 - as in _described()
 
         say(f"reading {request.file}")
         return Origin("file", request.name), (read_file(request.file, request.columns, progress), ())
@@ -204,11 +206,11 @@ def _load(request: Request, cache: Path, say: Message, progress: Progress, *, fa
 
 def _original(request: Request, cache: Path, say: Message, progress: Progress) -> Loaded:
     """A named MovieLens set from ``--source``, from what lies in the cache, or from GroupLens."""
-    from recsvc.data import movielens_sets  # noqa: PLC0415 - as in _store()
+    from recsvc.data import movielens_sets  # noqa: PLC0415 - as in _described()
 
     placed = _archive(cache, request.data)
     if request.source is not None:
-        where, source = request.source, "url" if _is_address(request.source) else "path"
+        where, source = request.source, "url" if is_address(request.source) else "path"
     elif placed.exists():
         where, source = str(placed), "path"
     else:
@@ -287,10 +289,6 @@ def _failed_lately(cache: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return 0 <= age_s < RETRY_AFTER_S
-
-
-def _is_address(where: str) -> bool:
-    return where.startswith(("http://", "https://"))
 
 
 def _originals(path: Path, names: Sequence[str]) -> list[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from recsvc import movielens
 from recsvc.bundle import Item
 from recsvc.data.dataset import DataError
+from recsvc.data.ids import text, whole
 from recsvc.data.layout import key, plain
 from recsvc.data.opening import opened
 
@@ -37,10 +39,11 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 _PARQUET = b"PAR1"
 
 
-def read_catalogue(path: Path, asked: Mapping[str, str]) -> list[Item]:
+def read_catalogue(path: Path, asked: Mapping[str, str], taken: Collection[str] = ()) -> list[Item]:
     """Items in the order of the file; of several with one id the first stays.
 
-    ``asked`` maps id, title, year, genres, brand and price to columns. Raises `DataError`, naming file and column.
+    ``asked`` maps id, title, year, genres, brand and price to columns; ``taken`` are the ids of the items in the
+    interactions, where there are some. Raises `DataError`, naming file and column, also where none of those is here.
     """
     titles, rows = _table(path)
     columns = _columns(titles, asked, path)
@@ -48,12 +51,31 @@ def read_catalogue(path: Path, asked: Mapping[str, str]) -> list[Item]:
     spaced = columns.get("genres", "") != plain(columns.get("genres", ""))
     items: dict[str, Item] = {}
     for row in rows:
-        number = row.get(columns["id"])
-        if number not in (None, "") and str(number) not in items:
-            items[str(number)] = _item(str(number), row, columns, spaced)
+        number = text(row.get(columns["id"]))
+        if number is not None and number not in items:
+            items[number] = _item(number, row, columns, spaced)
     if not items:
         raise DataError(f"{path}: there are no items in it. Is {columns['id']} the column with their ids?")
-    return list(items.values())
+    found = _with_whole_ids(list(items.values()))
+    _check_taken(found, taken, f"{path}: column {columns['id']}")
+    return found
+
+
+def _with_whole_ids(items: Sequence[Item]) -> list[Item]:
+    """The items, with ids such as 1.0 as 1 where all are of that form, as interactions have them."""
+    named = zip(items, whole([item.id for item in items]), strict=True)
+    return [replace(item, id=name, title=name if item.title == item.id else item.title) for item, name in named]
+
+
+def _check_taken(items: Sequence[Item], taken: Collection[str], where: str) -> None:
+    """Raise `DataError` where a catalogue is not that of the interactions: all of it would be strays to recommend."""
+    known = set(taken)
+    if known and not any(item.id in known for item in items):
+        raise DataError(
+            f"{where}: none of its {len(items):,} items is among the {len(known):,} of the interactions, which are "
+            f"called as {next(iter(taken))!r}, these as {items[0].id!r}. Name the column with the same ids, "
+            "as --item-columns id=NAME."
+        )
 
 
 def _item(number: str, row: Mapping[str, Any], columns: Mapping[str, str], spaced: bool) -> Item:
@@ -141,9 +163,9 @@ def _header(line: str, delimiter: str) -> list[str]:
     return [cell.strip('"') for cell in line.lstrip("\ufeff").split(delimiter)]
 
 
-def _json_lines(text: str, path: Path) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
+def _json_lines(content: str, path: Path) -> tuple[list[str], Iterator[Mapping[str, Any]]]:
     rows, titles = [], dict[str, None]()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue
         try:

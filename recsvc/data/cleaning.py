@@ -84,6 +84,7 @@ def clean(raw: Interactions, catalogue: Sequence[Item], rules: Rules, *, now_s: 
         timed=raw.timed,
         first_s=int(rows.time_s.min()) if raw.timed else None,
         last_s=int(rows.time_s.max()) if raw.timed else None,
+        headerless=raw.headerless,
         **counts,
         **rare,
     )

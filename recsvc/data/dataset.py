@@ -68,7 +68,8 @@ class Cleaning:
     numbers of what could not be read. ``out_of_order`` counts rows earlier than the row before of the same user,
     ``ties`` rows of the same second as it: those were sorted, these kept the order of the file. ``rare_*`` is what
     `Rules` left out. ``timed`` is False where the file has no times and its order is all there is; then ``first_s`` and
-    ``last_s`` are None, else they are in seconds since 1970.
+    ``last_s`` are None, else they are in seconds since 1970. ``headerless``: the file was taken to have no header, so
+    its first line is an interaction.
     """
 
     interactions_read: int
@@ -92,6 +93,7 @@ class Cleaning:
     timed: bool = True
     first_s: int | None = None
     last_s: int | None = None
+    headerless: bool = False
 
 
 @dataclass(frozen=True)

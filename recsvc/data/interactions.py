@@ -21,7 +21,7 @@ class Interactions:
     """Rows in the order of the file: ``user[n]`` and ``item[n]`` are positions in ``user_ids`` and ``item_ids``.
 
     ``time_s`` is int64, seconds since 1970; all 0 where not ``timed``. ``rows`` counts those that could not be read,
-    too. The user ids are raw: this never leaves memory.
+    too. ``headerless``: the first line of the text was taken for a row. The user ids are raw: this never leaves memory.
     """
 
     user_ids: Sequence[str]
@@ -34,6 +34,7 @@ class Interactions:
     unreadable: int = 0
     unreadable_lines: tuple[int, ...] = ()
     blank_lines: int = 0
+    headerless: bool = False
 
 
 @dataclass

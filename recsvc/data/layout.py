@@ -12,6 +12,9 @@ from recsvc.data.dataset import DataError
 NONE = "none"
 """``time=none`` says that a file has no times and its order is that in which things happened."""
 
+HEADER = "header"
+"""``header=yes`` or ``header=no`` says whether the first line names the columns, where that is guessed wrong."""
+
 NAMES: Mapping[str, tuple[str, ...]] = {
     "user": (
         "user", "userid", "uid", "customerid", "customer", "visitorid", "visitor", "reviewerid", "memberid",
@@ -62,8 +65,9 @@ def layout(first_line: str, asked: Mapping[str, str], name: str) -> Layout:
     delimiter, double = _delimiter(line)
     cells = line.split("::") if double else next(csv.reader([line], delimiter=delimiter))
     titles = [plain(cell) for cell in cells]
-    header = _is_header(titles, asked)
-    if header:
+    header = asked.get(HEADER)
+    asked = {role: wanted for role, wanted in asked.items() if role != HEADER}
+    if header == "yes" or (header is None and _is_header(titles, asked)):
         return Layout(delimiter, True, _unique(titles), choose(titles, asked, name), double)
     numbered = [str(number) for number in range(1, len(cells) + 1)]
     if not asked and len(cells) == _PLAIN_COLUMNS and delimiter in " \t":
@@ -103,7 +107,7 @@ def _one(role: str, unique: Sequence[str], titles: Sequence[str], asked: Mapping
         for place, title in enumerate(titles):
             if wanted in (title, unique[place]):
                 return unique[place]
-        if wanted.isdigit() and 1 <= int(wanted) <= len(unique):
+        if _is_number(wanted) and 1 <= int(wanted) <= len(unique):
             return unique[int(wanted) - 1]
         raise DataError(f"{name}: it has no column {wanted!r} for {role}; it has {', '.join(titles)}. See --columns.")
     keys = [key(title) for title in titles]
@@ -129,11 +133,15 @@ def _delimiter(line: str) -> tuple[str, bool]:
 
 
 def _is_header(titles: Sequence[str], asked: Mapping[str, str]) -> bool:
-    named = {value for value in asked.values() if value != NONE and not value.isdigit()}
+    named = {value for value in asked.values() if value != NONE and not _is_number(value)}
     if named & set(titles):
         return True
     known = {name for names in NAMES.values() for name in names}
     return any(key(title) in known for title in titles)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()  # int() does not take all that are digits elsewhere
 
 
 def _unique(titles: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -55,7 +54,8 @@ def store(
 ) -> Acquired:
     """Clean a data set, replace its user ids by pseudonyms and write it, so that it is found whole or not at all.
 
-    Without a key the pseudonyms are made with one that is forgotten at once. Raises `DataError`.
+    Call with the folder's lock held, where others may store the same. Without a key the pseudonyms are made with one
+    that is forgotten at once. Raises `DataError`.
     """
     # numpy and pyarrow would cost a warm start, which stores nothing, 0.2 s.
     from recsvc.data.cleaning import clean  # noqa: PLC0415
@@ -64,14 +64,10 @@ def store(
     origin = source if isinstance(source, Origin) else Origin(source, source)
     raw, catalogue = (from_lines(tables.interactions), tables.items) if isinstance(tables, Tables) else tables
     cleaned = clean(raw, catalogue, rules)
-    partial = folder.with_name(f".partial-{folder.name}-{secrets.token_hex(4)}")
-    partial.mkdir(parents=True)
-    try:
+    with registry.partial(folder) as partial:
         _write(partial, cleaned, origin, key or Key.forgotten())
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     stored = found(folder, verify=True)
     if stored is None:
         raise DataError(f"{folder}: what was just written does not read back; is the disk full or broken?")

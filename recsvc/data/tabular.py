@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recsvc.data.dataset import DataError
+from recsvc.data.ids import MISSING, whole
 from recsvc.data.interactions import FIRST_LINES, Coder, Interactions
 from recsvc.data.layout import Columns, Layout, choose, layout
 from recsvc.data.opening import Opened, opened
@@ -29,7 +30,6 @@ MOST_UNREADABLE = 0.5
 """Of more than this share of its rows a file cannot be what it was taken for."""
 
 _IDS = pa.dictionary(pa.int32(), pa.string())
-_MISSING = ["", "null", "NULL", "nan", "NaN", "None", "\\N"]
 _PARQUET = b"PAR1"
 _MB = 1_000_000
 
@@ -53,9 +53,10 @@ def read_text(file: Opened, name: str, asked: Mapping[str, str], progress: Progr
         first = head.splitlines()[0] if head.splitlines() else b""
         found = layout(first.decode(), asked, name)
         file.stream.seek(0)
-        return read_laid_out(file, found, name, progress)
+        interactions = read_laid_out(file, found, name, progress)
     except UnicodeDecodeError as error:
         raise DataError(f"{name}: it is not UTF-8 text ({error.reason}). Convert it first, as with iconv.") from error
+    return replace(interactions, headerless=not found.header)
 
 
 def read_laid_out(file: Opened, found: Layout, name: str, progress: Progress) -> Interactions:
@@ -146,11 +147,12 @@ class Collected:
                 f"what it was taken for ({_taken(self.columns)})? Say which is which with --columns."
             )
         (user_ids, user), (item_ids, item) = self._users.finish(), self._items.finish()
+        user_ids, item_ids = whole(user_ids), whole(item_ids)
         timed = self.columns.time is not None
         times = np.concatenate(self._times) if timed else np.zeros(len(user), dtype=np.int64)
         self._times.clear()
         if timed and not self._exact:
-            times = in_seconds(times)
+            times = in_seconds(times, f"{name}: column {self.columns.time}")
         return Interactions(user_ids, item_ids, user, item, times, rows, timed, unreadable, lines, self.blank)
 
     def _parse(self, column: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -195,7 +197,7 @@ def _text_blocks(stream: IO[bytes], found: Layout, refuse: Callable[[Any], str])
             invalid_row_handler=refuse,
         ),
         convert_options=pcsv.ConvertOptions(
-            include_columns=wanted, column_types=types, null_values=_MISSING, strings_can_be_null=True
+            include_columns=wanted, column_types=types, null_values=list(MISSING), strings_can_be_null=True
         ),
     )
 

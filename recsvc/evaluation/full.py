@@ -125,11 +125,10 @@ class _Subject:
             )
         ids = [item.id for item in self.dataset.items]
         kept = tables.sample(len(self.split.test))  # of many users a bundle names these
-        expected = {
-            self.dataset.users[user]: (ids[target - 1],)
-            for user, target in zip(self.split.evaluated[kept].tolist(), self.split.test[kept].tolist(), strict=True)
-        }
-        if ids != [item.id for item in self.bundle.items] or expected != dict(self.bundle.evaluation.expected):
+        # Users by their order: under another pseudonym key the same data call them something else.
+        held_out = [(ids[target - 1],) for target in self.split.test[kept].tolist()]
+        told = self.bundle.evaluation
+        if ids != [item.id for item in self.bundle.items] or held_out != [told.expected[user] for user in told.users]:
             raise EvaluationError(
                 f"{self.bundle.path}: made from other data: catalogue or held-out items differ, so the model may have "
                 "learnt from test items. Name the data that the bundle was made from, or train on this."

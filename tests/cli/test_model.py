@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from drills.cli import model_tables
 from drills.cli.app import app
 from drills.errors import UsageError
 from recsvc.bundle import Bundle
+from tests.processes import commands_with
 
 RECDR = str(Path(sys.executable).with_name("recdr"))
 SHOP = {"lamp": "Lighting", "bulb": "Lighting", "shade": "Lighting", "desk": "Furniture", "chair": "Furniture"}
@@ -68,6 +71,15 @@ def test_cleaning_is_told_in_a_table_and_as_json(shop: Path, tmp_path: Path) -> 
     assert "unreadable or incomplete, dropped (line 482)" in done.stdout
     assert "user ids as pseudonyms" in done.stdout
     assert "480  interactions kept" in done.stdout and "1  of them without an interaction" in done.stdout
+
+
+def test_a_first_line_that_counts_as_an_interaction_is_told(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("kunde,artikel\nk1,a1\n")
+    given = ("--data", f"file:{tmp_path / 'log.csv'}", "--columns")
+    told = recdr(tmp_path / "cache", "prepare", *given, "user=1,item=2,time=none").stdout
+    assert "2  interactions kept" in told and "no header: its first line is an interaction" in told
+    told = recdr(tmp_path / "cache", "prepare", *given, "user=1,item=2,time=none,header=yes").stdout
+    assert "1  interactions kept" in told and "no header" not in told
 
 
 def test_a_model_of_ones_own_is_trained_shown_and_drilled(trained: tuple[Path, str], shop: Path) -> None:
@@ -121,15 +133,45 @@ def test_what_is_wrong_is_said_once(arguments: tuple[str, ...], complaint: str, 
     assert "Traceback" not in done.stderr and done.stdout == ""
 
 
-@pytest.mark.parametrize("to_group", [True, False], ids=["terminal", "kill"])
-def test_an_interrupted_training_leaves_nothing_half_done(to_group: bool, shop: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "RECDR_CACHE": str(tmp_path)}
+def until(reached: Callable[[], object]) -> None:
+    """Wait for something; fails after a minute."""
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def training(shop: Path, cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """A training that would take an hour, in a process group of its own, as soon as it has begun to write."""
+    environment = {**os.environ, "RECDR_CACHE": str(cache)}
     command = [RECDR, "model", "train", *data_of(shop), "--preset", "quality", "--device", "cpu"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, process_group=0) as running:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("bundles/.partial-*")):
-            assert running.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: running.poll() is not None or list(cache.glob("bundles/.partial-*")))
+        yield running
+
+
+def test_the_training_of_a_killed_recdr_ends_with_it(shop: Path, tmp_path: Path) -> None:
+    with training(shop, tmp_path) as running:
+        (child,) = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        # Its words go on being read, so that it does not end for want of a reader.
+        heard = os.open(f"/proc/{running.pid}/fd/{stderr_of(int(child), running.pid)}", os.O_RDONLY | os.O_NONBLOCK)
+        running.kill()
+        until(lambda: not commands_with(str(tmp_path)))
+        os.close(heard)
+    assert list((tmp_path / "bundles").iterdir()) == []
+
+
+def stderr_of(child: int, parent: int) -> int:
+    """The parent's descriptor of the pipe that is the child's stderr."""
+    pipe = Path(f"/proc/{child}/fd/2").readlink()
+    named = {entry.readlink(): int(entry.name) for entry in Path(f"/proc/{parent}/fd").iterdir()}
+    return named[pipe]
+
+
+@pytest.mark.parametrize("to_group", [True, False], ids=["terminal", "kill"])
+def test_an_interrupted_training_leaves_nothing_half_done(to_group: bool, shop: Path, tmp_path: Path) -> None:
+    with training(shop, tmp_path) as running:
         if to_group:
             os.killpg(running.pid, signal.SIGINT)
         else:
@@ -169,6 +211,28 @@ def test_the_list_of_models_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPat
     folded = "".join(line[14:].split("  ")[0] for line in told.splitlines()[1:3])
     assert names[0] in folded.replace(" ", "")
     assert told.count("default") == 4
+
+
+def test_a_model_that_was_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    monkeypatch.setattr(model_tables, "OUT", console)
+    manifest = {"device": "cpu", "settings": {"plan": {"budget_s": 120.0}}}
+    about = {"version": "a28", "bundle": "/b", "manifest": manifest, "cut_short": "after 3 of 14 epochs"}
+    model_tables.print_bundle({**about, "cut_short": None})
+    assert "CUT SHORT" not in console.export_text()
+    model_tables.print_bundle(about)
+    told = console.export_text()
+    assert "CUT SHORT: the time of 120 s ran out after 3 of 14 epochs, on cpu" in told and "--again" in told
+    row: dict[str, object] = {
+        "version": "a28",
+        "data": "d",
+        "preset": "p",
+        "created": None,
+        "metrics": {},
+        "usable": True,
+    }
+    model_tables.print_bundles([{**row, "default": True, "cut_short": "in its last stage"}])
+    assert "default, cut short" in " ".join(console.export_text().split())
 
 
 def test_versions_are_completed(trained: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:

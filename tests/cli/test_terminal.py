@@ -31,6 +31,13 @@ def test_events_for_people_and_events_for_the_record() -> None:
     assert words(Event(t=1, kind="step.ended", data=failed)) == "step break-it failed: no such node"
 
 
+def test_what_is_deployed_is_said_with_its_model_s_flaw() -> None:
+    data = {"deploy_seconds": 3.2, "edge_url": "http://x"}
+    assert words(Event(t=1, kind="target.deployed", data=data)) == "deployed in 3.2 s, edge at http://x"
+    said = words(Event(t=1, kind="target.deployed", data={**data, "model_cut_short": "after 3 of 14 epochs"}))
+    assert said is not None and said.endswith("; ITS MODEL'S TRAINING WAS CUT SHORT after 3 of 14 epochs")
+
+
 def test_markup_in_names_is_shown_not_obeyed() -> None:
     out = io.StringIO()
     lines = Lines(Console(file=out, force_terminal=False, width=200))

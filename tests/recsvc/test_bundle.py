@@ -41,6 +41,23 @@ def test_it_holds_what_it_promises(small_bundle: Path, small: Small) -> None:
     assert metrics["users"] == 200
 
 
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [
+        ({"out_of_time": False, "epochs": 3, "best_epoch": 3}, None),
+        ({"out_of_time": True, "epochs": 3, "best_epoch": 3}, "after 3 of 14 epochs"),
+        ({"out_of_time": True, "epochs": 14, "best_epoch": 14}, "in its last stage"),
+        ({"out_of_time": True, "epochs": 8, "best_epoch": 3}, "in its last stage"),
+        ({"out_of_time": True, "epochs": 2, "best_epoch": 2, "resumed_from": {}}, "after 2 of 6 epochs"),
+    ],
+)
+def test_it_says_how_far_a_training_came_whose_time_ran_out(
+    about: dict[str, object], told: str | None, tmp_path: Path
+) -> None:
+    settings = {"plan": {"epochs": 14, "resume_epochs": 6, "patience": 5}}
+    assert Bundle(tmp_path, {**about, "settings": settings}).cut_short == told
+
+
 @pytest.mark.parametrize("name", bundle.PAYLOAD)
 def test_an_altered_or_missing_file_is_named(name: str, copy: Path) -> None:
     content = bytearray((copy / name).read_bytes())

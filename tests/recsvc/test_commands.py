@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ import pytest
 from recsvc import recipe
 from recsvc.bundle import Bundle
 from recsvc.commands import asking
+from recsvc.commands.bundles import acquired_for
 from recsvc.commands.evaluate import cut_offs
 from recsvc.commands.train import Earlier, moment, settings_of
-from recsvc.data import DataError
+from recsvc.data import DataError, Request, acquire
+from recsvc.data.keys import KEY_FILE
 
 ORDERS = ("--data", "file:{folder}/orders.csv")
 
@@ -65,6 +68,32 @@ def test_an_output_that_is_in_use_is_left_alone(
     assert set(about["inputs"]) == {"history", "seen", "k"}
 
 
+def test_what_a_killed_export_left_is_swept(small_bundle: Path, tmp_path: Path) -> None:
+    from recsvc.commands.export import main  # noqa: PLC0415
+
+    dead = tmp_path / ".partial-new-0123abcd"
+    dead.mkdir()
+    (dead / "model.onnx").write_text("half")
+    given = [str(small_bundle), "--variant", "fp32", "--output", str(tmp_path / "new")]
+    assert main([*given, "--cache", str(tmp_path / "cache")]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "cache"}
+
+
+def test_the_data_of_a_bundle_are_found_under_any_key_and_name(tmp_path: Path) -> None:
+    log, cache = tmp_path / ".orders.csv", tmp_path / "cache"
+    log.write_text("user,item,time\nu1,a,1\nu1,b,2\n")
+    acquired = acquire(Request(f"file:{log}"), cache, lambda _: None)
+    assert acquired.folder.name.startswith(".orders.csv-")
+    shutil.copytree(acquired.folder, acquired.folder.with_name(".partial-a-0123abcd"))
+    made = Bundle(tmp_path, {"version": "3f2a", "data": "log", "data_sha256": acquired.interactions_sha256})
+    assert acquired_for(cache, made) == acquired
+    (cache / KEY_FILE).unlink()
+    assert acquire(Request(f"file:{log}"), cache, lambda _: None, again=True) == acquired
+    assert acquired_for(cache, made).folder == acquired.folder
+    with pytest.raises(DataError, match="3f2a: the data that it was made from"):
+        acquired_for(cache, Bundle(tmp_path, {**made.manifest, "data_sha256": "0"}))
+
+
 def test_times_are_iso_or_seconds() -> None:
     assert moment("1700000000") == 1_700_000_000
     assert moment("2023-11-14") == 1_699_920_000
@@ -79,7 +108,10 @@ def test_times_are_iso_or_seconds() -> None:
 def test_cut_offs_and_columns() -> None:
     assert cut_offs("10, 5,5") == [5, 10]
     assert asking.columns("user=a b, item=c", "--columns", asking.ROLES) == {"user": "a b", "item": "c"}
-    with pytest.raises(DataError, match=r"--columns user: write"):
+    assert asking.columns("header=no", "--columns", asking.ROLES) == {"header": "no"}
+    with pytest.raises(DataError, match="--columns header=maybe: write header=yes or header=no"):
+        asking.columns("header=maybe", "--columns", asking.ROLES)
+    with pytest.raises(DataError, match=r"--columns user: write user=NAME,item=NAME,time=NAME,header=yes\|no, any"):
         asking.columns("user", "--columns", asking.ROLES)
 
 

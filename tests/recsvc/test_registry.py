@@ -44,7 +44,7 @@ def test_a_writer_that_dies_leaves_nothing_visible(small_bundle: Path, tmp_path:
 
 
 def test_leftovers_of_a_killed_writer_are_swept(small_bundle: Path, tmp_path: Path) -> None:
-    stale = tmp_path / "bundles" / ".partial-k-dead"
+    stale = tmp_path / "bundles" / ".partial-k-deadbeef"
     stale.mkdir(parents=True)
     (stale / "model.onnx").write_bytes(b"half")
     registry.publish(tmp_path, "k", writer(small_bundle))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -65,6 +66,17 @@ def test_a_warm_start_answers_fast_on_one_line_without_torch(cache: Path) -> Non
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert all(set(line) == {"stage", "done", "total", "message"} for line in lines)
     assert lines[-1]["stage"] == "done"
+
+
+def test_a_model_that_was_cut_short_is_found_with_a_word_on_how_to_train_it_anew(cache: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(cache, tmp_path / "cache"))
+    sound = run_main(own, "--data", "synthetic")
+    (path,) = own.glob("bundles/*/manifest.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "out_of_time": True}))
+    done = run_main(own, "--data", "synthetic")
+    assert (json.loads(done.stdout)["cached"], json.loads(done.stdout)["cut_short"]) == (True, "in its last stage")
+    assert "was cut short in its last stage: `recdr model train --again`" in done.stderr
+    assert "cut short" not in sound.stderr
 
 
 def test_bars_leave_stdout_to_the_answer(cache: Path) -> None:

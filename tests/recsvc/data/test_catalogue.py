@@ -76,6 +76,26 @@ def test_what_is_wrong_is_named(text: str, asked: dict[str, str], complaint: str
         read_catalogue(tmp_path / "p.csv", asked)
 
 
+def test_ids_are_those_of_the_interactions_whatever_type_their_column_has(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,title\n1.0,Lamp\n2.0,\n,gone\n")
+    expected = [Item("1", "Lamp", None, ()), BARE]
+    assert read_catalogue(tmp_path / "p.csv", {}, ["2", "9"]) == expected
+    pq.write_table(pa.table({"id": [1.0, 2.0, float("nan")], "title": ["Lamp", None, "x"]}), tmp_path / "p.parquet")
+    assert read_catalogue(tmp_path / "p.parquet", {}) == expected
+    (tmp_path / "p.csv").write_text("id,title\n1.0,Lamp\n1.5,Lamp\n")
+    assert [item.id for item in read_catalogue(tmp_path / "p.csv", {})] == ["1.0", "1.5"]
+
+
+def test_a_catalogue_of_other_items_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("nr,sku,title\n1,LA-1,Lamp\n2,LA-2,Shade\n")
+    complaint = (
+        r"p\.csv: column nr: none of its 2 items is among the 1 .* called as 'LA-2', these as '1'.*--item-columns"
+    )
+    with pytest.raises(DataError, match=complaint):
+        read_catalogue(tmp_path / "p.csv", {"id": "nr"}, ["LA-2"])
+    assert len(read_catalogue(tmp_path / "p.csv", {"id": "sku"}, ["LA-2"])) == 2
+
+
 def test_a_damaged_gzip_is_said_to_be(tmp_path: Path) -> None:
     packed = gzip.compress(b"".join(b"%d,%d\n" % (n, n * 7919 % 9973) for n in range(40_000)))
     broken = bytearray(packed)

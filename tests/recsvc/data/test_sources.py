@@ -8,12 +8,14 @@ import json
 import os
 import stat
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from recsvc import registry
 from recsvc.data import DataError, Request, Rules, acquire, read
 from recsvc.data.keys import KEY_FILE
 from recsvc.pseudonym import Pseudonymiser
@@ -173,7 +175,9 @@ def test_a_catalogue_describes_and_adds(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text("user,item,time\nu1,a,1\nu1,b,2\n")
     (tmp_path / "items.csv").write_text("id,title,price\nnew,Newest,3\nb,Bee,4\n")
     request = Request(f"file:{tmp_path / 'orders.csv'}", items=tmp_path / "items.csv")
-    dataset = read(acquire(request, tmp_path / "cache", silent))
+    said: list[str] = []
+    dataset = read(acquire(request, tmp_path / "cache", said.append))
+    assert "items.csv describes 1 of the 2 items in the interactions" in said
     assert [(item.id, item.title, item.price) for item in dataset.items] == [
         ("new", "Newest", 3.0),
         ("b", "Bee", 4.0),
@@ -181,6 +185,32 @@ def test_a_catalogue_describes_and_adds(tmp_path: Path) -> None:
     ]
     assert (dataset.cleaning.items_without_description, dataset.cleaning.items_without_interactions) == (1, 1)
     assert dataset.sequences[0].tolist() == [3, 2]
+
+
+def test_a_line_that_was_taken_for_no_header_is_in_the_report(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("kunde,artikel\nk1,a1\n")
+    numbered = {"user": "1", "item": "2", "time": "none"}
+    for header, headerless in ({}, True), ({"header": "yes"}, False):
+        request = Request(f"file:{tmp_path / 'orders.csv'}", columns=numbered | header)
+        cleaning = read(acquire(request, tmp_path / "cache", silent)).cleaning
+        assert (cleaning.headerless, cleaning.users) == (headerless, 1 + headerless)
+
+
+def test_a_catalogue_of_another_shop_is_refused_and_nothing_stored(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("user,item,time\nu1,a,1\nu1,b,2\n")
+    (tmp_path / "items.csv").write_text("id,title\n17,Newest\n")
+    request = Request(f"file:{tmp_path / 'orders.csv'}", items=tmp_path / "items.csv")
+    with pytest.raises(DataError, match=r"items\.csv: column id: none of its 1 items is among the 2"):
+        acquire(request, tmp_path / "cache", silent)
+    assert not list((tmp_path / "cache").glob("datasets/*"))
+
+
+def test_made_up_data_are_cleaned_and_named_as_was_asked(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 20)
+    registry.write_atomically(tmp_path / "data" / "unreachable.json", json.dumps({"at": time.time()}).encode())
+    request = Request("auto", rules=Rules(min_user_interactions=10_000), key_file=tmp_path / "key")
+    with pytest.raises(DataError, match="none is left with at least 10000 a user"):
+        acquire(request, tmp_path, silent)
 
 
 def test_an_interrupted_storing_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -193,6 +223,19 @@ def test_an_interrupted_storing_leaves_nothing(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(KeyboardInterrupt):
         acquire(Request(f"file:{tmp_path / 'orders.csv'}"), tmp_path / "cache", silent)
     assert list((tmp_path / "cache" / "datasets").iterdir()) == []
+
+
+def test_what_a_killed_storing_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("user,item,time\nu1,a,1\n")
+    request = Request(f"file:{tmp_path / 'orders.csv'}")
+    folder = request.folder(tmp_path / "cache")
+    dead = folder.with_name(f".partial-{folder.name}-0123abcd")
+    other = folder.with_name(f".partial-{folder.name}-0123456789-0123abcd")
+    for left in (dead, other):
+        left.mkdir(parents=True)
+        (left / "interactions.npz").write_text("histories")
+    acquired = acquire(request, tmp_path / "cache", silent)
+    assert {path.name for path in folder.parent.iterdir()} == {acquired.folder.name, other.name}
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,48 @@ def test_numbers_as_ids_keep_their_digits(tmp_path: Path) -> None:
     assert (rows(found), found.unreadable, found.unreadable_lines) == ([("7", "1", 5), ("8", "3", 7)], 1, (2,))
 
 
+def test_whole_numbers_that_became_floats_are_whole_again(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,time\n7.0,1.0,5\n,2.0,6\n8.0,12.0,7\n")
+    assert rows(read(tmp_path / "log.csv")) == [("7", "1", 5), ("8", "12", 7)]
+    (tmp_path / "log.csv").write_text("user,item,time\nv1.0,1.0,5\n7.0,1.5,6\n")
+    assert rows(read(tmp_path / "log.csv")) == [("v1.0", "1.0", 5), ("7.0", "1.5", 6)], "versions, or prices"
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.string()], ids=str)
+@pytest.mark.parametrize(("form", "step_s"), [("%Y%m%d", 86_400), ("%Y%m%d%H%M", 60), ("%Y%m%d%H%M%S", 1)])
+def test_dates_without_dashes_are_dates(kind: pa.DataType, form: str, step_s: int, tmp_path: Path) -> None:
+    moments = [1_700_000_000, 951_782_399, 1_709_164_800]  # the second is the last second of 28 February 2000
+    times = pa.array([int(datetime.datetime.fromtimestamp(t, datetime.UTC).strftime(form)) for t in moments])
+    pq.write_table(pa.table({"user": list("abc"), "item": list("xyz"), "time": times.cast(kind)}), tmp_path / "a")
+    assert read(tmp_path / "a").time_s.tolist() == [t // step_s * step_s for t in moments]
+
+
+def test_dates_beside_what_is_none_are_refused_and_small_numbers_stay_seconds(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,time\na,x,20231114\nb,x,20230229\nc,x,20231115\nd,x,0\ne,x,20231116\n")
+    with pytest.raises(DataError, match=r"log\.csv: column time: 2 of its 5 times are no dates.*20230229.*2026-01-31"):
+        read(tmp_path / "log.csv")
+    (tmp_path / "log.csv").write_text("user,item,time\n" + "".join(f"a,{n},{20_000_000 + n}\n" for n in range(500)))
+    assert read(tmp_path / "log.csv").time_s[-1] == 20_000_499
+
+
+def test_a_header_that_looks_like_a_row_is_told_and_can_be_named(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("kunde,artikel\nk1,a1\n")
+    numbered = {"user": "1", "item": "2", "time": NONE}
+    guessed = read(tmp_path / "log.csv", **numbered)
+    assert (guessed.headerless, guessed.user_ids) == (True, ["kunde", "k1"])
+    named = read(tmp_path / "log.csv", **numbered, header="yes")
+    assert (named.headerless, named.user_ids, named.item_ids) == (False, ["k1"], ["a1"])
+    (tmp_path / "log.csv").write_text("user,item\nk1,a1\n")
+    assert not read(tmp_path / "log.csv", **numbered).headerless
+    assert read(tmp_path / "log.csv", **numbered, header="no").user_ids == ["user", "k1"]
+
+
+def test_digits_that_are_no_numbers_are_no_columns(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("a,b,1\n")
+    with pytest.raises(DataError, match=r"log\.csv: it has no column '²' for user; it has 1, 2, 3"):
+        read(tmp_path / "log.csv", user="²", item="2", time="3")
+
+
 def test_rows_that_cannot_be_read_are_counted_with_their_lines(tmp_path: Path) -> None:
     good = "".join(f"u{n},i{n},{n + 10}\n" for n in range(20))
     text = "user,item,time\na,x,5\n\n,x,6\nb,,7\nc,x\nd,x,soon\ne,x,8,9\nf,x,\n" + good + "\n"

@@ -99,6 +99,19 @@ def test_other_data_is_refused(small: Small, small_bundle: Path) -> None:
         evaluation.full_report(Bundle.load(small_bundle), nobody)
 
 
+def test_data_under_another_pseudonym_key_are_the_same_data(small: Small, small_bundle: Path) -> None:
+    renamed = dataclasses.replace(small.dataset, users=tuple(f"other-{user}" for user in small.dataset.users))
+    found = evaluation.full_report(Bundle.load(small_bundle), renamed, bootstrap=20, kinds=())
+    assert found["models"][0]["masked"]["hr_at_10"]["value"] == pytest.approx(
+        Bundle.load(small_bundle).manifest["metrics"]["hr_at_10"], abs=1e-5
+    )
+    turned = dataclasses.replace(
+        small.dataset, sequences=small.dataset.sequences[::-1], times_s=small.dataset.times_s[::-1]
+    )
+    with pytest.raises(evaluation.EvaluationError, match="made from other data"):
+        evaluation.full_report(Bundle.load(small_bundle), turned)
+
+
 def test_a_bundle_that_keeps_a_sample_of_many_users_is_evaluated_on_all(
     small: Small, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
