@@ -106,6 +106,17 @@ class EncodedUsers:
             self.misses += len(misses)
             return Split(hits, misses, self._vectors[slots])
 
+    def find(self, window: Window) -> NDArray[np.float32] | None:
+        """One user's vector [d], computed by the device; None where it is not known, which does not count as a miss."""
+        with self._lock:
+            entry = self._entries.get(window.user)
+            if entry is None or entry.items != window.items or not entry.usual or not window.kept:
+                return None
+            self._entries.move_to_end(window.user)
+            self.hits += 1
+            vector: NDArray[np.float32] = self._vectors[entry.slot].copy()
+            return vector
+
     def keep(self, windows: Sequence[Window], vectors: Vectors, *, usual: bool = True) -> None:
         """Keep ``vectors`` [len(windows), d]; ``usual`` says that the device computed them and not the fallback."""
         usual = usual or self._one_file

@@ -44,6 +44,10 @@ WHOLE_TITLE = 0.5
 MAX_WORDS = 32
 """A query's further words are not looked at: 200 characters may be a hundred of them."""
 LARGE = 20_000
+QUICK = 2_000
+"""Where no more occurrences than these are looked at, a query takes a tenth of a millisecond."""
+SPARSE = 8
+"""Where fewer than one item in so many can match, only those that can are looked at."""
 # bm25s logs each step of indexing at DEBUG, whatever the root logger says.
 logging.getLogger("bm25s").setLevel(logging.WARNING)
 
@@ -79,8 +83,15 @@ class SearchIndex:
 
     @property
     def large(self) -> bool:
-        """Whether a query may take milliseconds, which is too long for an event loop."""
+        """Whether a query may take milliseconds, which is too long for an event loop; see `quick`."""
         return self._items > LARGE
+
+    def quick(self, query: str) -> bool:
+        """Whether this one does not: its words stand in the catalogue as they are typed, in few items."""
+        asked = words(query)[:MAX_WORDS]
+        if not all(map(self.vocabulary.has, asked)):
+            return False
+        return sum(self._occurrences(sense) for senses in self.understand(query).values() for sense in senses) <= QUICK
 
     def with_embeddings(self, embeddings: NDArray[np.float32]) -> SearchIndex:
         """The index over the same catalogue for another model's item vectors; the texts are not indexed again."""
@@ -100,19 +111,20 @@ class SearchIndex:
 
         One whose whole title was typed has `WHOLE_TITLE` more.
         """
-        relevance = self.relevance(query)
-        rows = np.flatnonzero(relevance > 0)
-        text = relevance[rows].astype(np.float64)
+        understood = self.understand(query)
+        rows = self._candidates(understood)
+        relevance = self._sum(understood, rows)
+        if rows is None:
+            rows = np.flatnonzero(relevance > 0)
+            relevance = relevance[rows]
+        text = relevance.astype(np.float64)
         text /= text.max(initial=1e-9)
         text[self._titles[rows] == _fingerprint(words(query))] += WHOLE_TITLE
         return rows + 1, text
 
     def relevance(self, query: str) -> NDArray[np.float32]:
         """BM25 of every item for a query, float32 [items]; 0 where no word matches."""
-        total = np.zeros(self._items, dtype=np.float32)
-        for senses in self.understand(query).values():
-            total += self._word(senses)
-        return total
+        return self._sum(self.understand(query), None)
 
     def word_by_word(self, query: str, items: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """What each word of the query gives to catalogue indices ``items``: `Found.text` without `WHOLE_TITLE`."""
@@ -145,15 +157,36 @@ class SearchIndex:
         """Lucene's idf of a word that occurs in so many items."""
         return float(np.log1p((self._items - items + 0.5) / (items + 0.5)))
 
-    def _word(self, senses: Sequence[Sense]) -> NDArray[np.float32]:
-        values = np.zeros(self._items, dtype=np.float32)
+    def _candidates(self, understood: Mapping[str, list[Sense]]) -> NDArray[np.int64] | None:
+        """Rows [n], rising, of all items that have one of the words; None where they may be a good part of all."""
+        postings = [self._postings(sense) for senses in understood.values() for sense in senses]
+        if SPARSE * sum(part.stop - part.start for part in postings) >= self._items:
+            return None
+        none = np.empty(0, dtype=np.int64)
+        return np.unique(np.concatenate([none, *(self._found_in[part] for part in postings)]))
+
+    def _sum(self, understood: Mapping[str, list[Sense]], rows: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        """Of all words, float32 [n] for ``rows`` [n], or for all items."""
+        total = np.zeros(self._items if rows is None else len(rows), dtype=np.float32)
+        for senses in understood.values():
+            total += self._word(senses, rows)
+        return total
+
+    def _word(self, senses: Sequence[Sense], rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """What a word gives: float32 [n] for ``rows`` [n], which hold all items that have it, or for all items."""
+        values = np.zeros(self._items if rows is None else len(rows), dtype=np.float32)
         exactly = [sense for sense in senses if sense.how == EXACT]
         rarity = self._rarity(min(self._items, sum(self._occurrences(sense) for sense in exactly or senses)))
         for sense in senses:
-            postings = slice(self._starts[sense.first], self._starts[sense.end])
+            postings = self._postings(sense)
             worth = rarity * (WORTH[sense.how] if exactly else 1.0)
-            np.maximum.at(values, self._found_in[postings], np.float32(worth) * self._weights[postings])
+            found = self._found_in[postings]
+            at = found if rows is None else np.searchsorted(rows, found)
+            np.maximum.at(values, at, np.float32(worth) * self._weights[postings])
         return values
+
+    def _postings(self, sense: Sense) -> slice:
+        return slice(int(self._starts[sense.first]), int(self._starts[sense.end]))
 
     def _occurrences(self, sense: Sense) -> int:
         return int(self._starts[sense.end] - self._starts[sense.first])

@@ -51,7 +51,7 @@ class Taste:
     def scale(self, user: NDArray[np.float32]) -> tuple[float, float]:
         """Mean and standard deviation of user . item over the catalogue; a deviation of 0 is given as 1."""
         exact = user.astype(np.float64)
-        variance = float(np.einsum("d,de,e->", exact, self._covariance, exact))
+        variance = float(np.einsum("d,d->", exact, np.einsum("de,e->d", self._covariance, exact)))
         return float(np.einsum("d,d->", exact, self._mean)), variance**0.5 if variance > 1e-18 else 1.0
 
 

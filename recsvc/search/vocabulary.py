@@ -65,6 +65,10 @@ class Vocabulary:
         ranges = (self._beginning_with(candidate) for candidate in candidates if len(candidate) >= len(word))
         return [Sense(TYPO, first, end) for first, end in ranges if first < end]
 
+    def has(self, word: str) -> bool:
+        """Whether the word stands in the catalogue as it is."""
+        return self._exact(word) is not None
+
     def _exact(self, word: str) -> tuple[int, int] | None:
         row = bisect_left(self.terms, word)
         return (row, row + 1) if row < len(self.terms) and self.terms[row] == word else None

@@ -147,6 +147,26 @@ def test_known_users_are_scored_by_the_fallback_too(bundle: Path) -> None:
     assert encoded.hits == 1
 
 
+def test_a_search_needs_the_model_only_for_users_it_does_not_know(node: Node) -> None:
+    def batches() -> float:
+        lines = node.http.get("/metrics").text.splitlines()
+        return next(float(line.split()[-1]) for line in lines if line.startswith("recsvc_batch_size_count "))
+
+    def found() -> dict[str, object]:
+        return dict(node.http.post("/v1/search", json={"user": "u1", "query": "film", "k": 10}).json())
+
+    assert node.event("search-1", "u1", "i5").status_code == 200
+    ran = batches()
+    first = found()
+    assert first["items"]
+    assert batches() == ran + 1
+    assert found() == first
+    assert batches() == ran + 1
+    assert node.event("search-2", "u1", "i6").status_code == 200
+    assert found()["scores"] != first["scores"]
+    assert batches() == ran + 2
+
+
 def test_an_event_changes_the_next_answer_at_once_and_the_cache_says_what_it_did(node: Node) -> None:
     def counted(name: str) -> float:
         lines = node.http.get("/metrics").text.splitlines()

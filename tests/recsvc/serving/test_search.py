@@ -137,6 +137,26 @@ def test_relevance_of_whole_words_is_what_bm25s_says() -> None:
     assert index.relevance("fox red ") == pytest.approx(reference.get_scores(["fox", "red"]), abs=1e-6)
 
 
+def test_a_rare_words_matches_are_those_of_a_search_through_all_items() -> None:
+    draw = np.random.default_rng(5)
+    vocabulary = [f"word{number}" for number in range(300)]
+    items = [Item(str(n), " ".join(draw.choice(vocabulary, 3)), None, ()) for n in range(3_000)]
+    index = SearchIndex(items, np.zeros((3_001, 2), dtype=np.float32))
+    for query in ("word7", "word7 word70 ", "word12 word1", "wrod7", "none of these ", "word299 word299"):
+        rows, text = index.matching(query)
+        relevance = index.relevance(query)
+        assert rows.tolist() == (np.flatnonzero(relevance) + 1).tolist()
+        assert text.tolist() == (relevance[rows - 1].astype(np.float64) / max(relevance.max(), 1e-9)).tolist()
+
+
+def test_a_query_is_quick_where_it_is_spelt_as_the_catalogue_is_and_few_items_match() -> None:
+    items = [Item(str(n), "common" if n else "rare", None, ()) for n in range(2_500)]
+    index = SearchIndex(items, np.zeros((2_501, 2), dtype=np.float32))
+    assert index.quick("rare")
+    assert not index.quick("rare common")
+    assert not index.quick("rrae")
+
+
 def test_each_words_part_sums_to_the_text() -> None:
     index = SearchIndex(FILMS, TASTE)
     best = index.rank("return of the star ", np.ones(2, dtype=np.float32), 5)
