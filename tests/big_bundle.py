@@ -11,7 +11,7 @@ import numpy as np
 
 from recsvc import bundle
 
-RECIPE = 2
+RECIPE = 3
 """Raise when this module makes another bundle: cached ones are then no longer found."""
 HISTORY = 50
 """Every user's items: as many as the model takes in, which is the dearest case."""
