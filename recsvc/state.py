@@ -5,7 +5,7 @@
     e:<event id>    string  what the id stands for, kept a day: makes a retry store nothing
     seeded:2        string  version of the model bundle whose histories were loaded into keys of this form
 
-Histories are one string each and no list: to read one of fifty items from a list took a third of what a whole
+Histories are one string each and no list: reading one of fifty items from a list took about a fifth of what a whole
 recommendation cost beside its model.
 
 Reading is over the local store whatever its role; writing is in `recsvc.writer`.
