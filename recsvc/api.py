@@ -1,14 +1,11 @@
-"""The public endpoints of a node."""
+"""What clients ask a node for: recommendations, search, events."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import secrets
 import time
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
@@ -23,9 +20,9 @@ from recsvc.explain import Explainer
 from recsvc.explanations import Recommended, Searched
 from recsvc.identifiers import Identifiers
 from recsvc.inference import DeadlinePassed, Job, Overloaded, Ranking
-from recsvc.metrics import Metrics, Stage
+from recsvc.metrics import Stage
+from recsvc.parts import Parts
 from recsvc.problems import Problem, not_now
-from recsvc.pseudonym import Pseudonymiser
 from recsvc.release import Release
 from recsvc.requests import (
     MAX_EXPLAINED,
@@ -36,46 +33,19 @@ from recsvc.requests import (
     decoder,
     page_of_log,
 )
-from recsvc.resp import Link, ReplyError, StoreUnavailable
-from recsvc.responses import Responses, key_of
-from recsvc.rollout import Rollout
+from recsvc.resp import ReplyError, StoreUnavailable
+from recsvc.responses import key_of
 from recsvc.search import Found
+from recsvc.standing import ACCELERATOR_LOST, Standing
 from recsvc.state import Event, read_history, read_log
-from recsvc.timers import TIMERS
-from recsvc.watch import Watch
-from recsvc.writer import IdReused, NotAcknowledged, QueueFull, Writer
+from recsvc.writer import IdReused, NotAcknowledged, QueueFull
 
 ENCODE = msgspec.json.Encoder().encode
 DECIMALS = 1e6
-ACCELERATOR_LOST = "accelerator-lost"
 HISTORY_UNAVAILABLE = "history-unavailable"
 _NO_ITEMS, _NO_SCORES = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
 NOTHING: Mapping[str, Any] = {}
 _STORED = {True: "yes", False: "no", None: "unknown"}
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who answers."""
-
-    region: str
-    node: str
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a node is made of; see `recsvc.server` for how it is put together."""
-
-    identity: Identity
-    rollout: Rollout
-    pseudonym: Pseudonymiser
-    store: Link
-    watch: Watch
-    writer: Writer
-    metrics: Metrics
-    deadline_s: float
-    responses: Responses | None = None
-    """Answers that are kept for identical requests; None where each is computed."""
 
 
 class Api:
@@ -84,7 +54,7 @@ class Api:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._read_took, self._encode_took = parts.metrics.stages[Stage.STORE_READ], parts.metrics.stages[Stage.ENCODE]
-        self._instance = secrets.token_hex(8)
+        self.standing = Standing(parts)
         self._explainer, self._searching = Explainer(), Aside("search")
         # The catalogue: the same in every release that is ever rolled out here.
         self._item_ids = ["", *(item.id for item in parts.rollout.current.bundle.items)]
@@ -92,48 +62,18 @@ class Api:
         self._index_of = parts.rollout.current.bundle.index_of
         self._recommend_body, self._search_body = decoder(RecommendRequest), decoder(SearchRequest)
         self._event_body = decoder(EventRequest)
-        # A node gives the same few answers to who it is, so they are written once.
-        self._headers = functools.lru_cache(maxsize=64)(self._write_headers)
 
     def routes(self) -> Routes:
         return {
             "/v1/recommend": {"POST": self.recommend},
             "/v1/search": {"POST": self.search},
             "/v1/events": {"POST": self.post_event, "GET": self.get_events},
-            "/v1/model": {"GET": self.model},
-            "/livez": {"GET": self.livez},
-            "/readyz": {"GET": self.readyz},
-            "/readyz/write": {"GET": self.readyz_write},
         }
 
     @property
     def _release(self) -> Release:
         """What serves now. It may be another one after the next await, so who computes with it holds on to it."""
         return self._parts.rollout.current
-
-    def _who(self, release: Release | None = None) -> dict[str, str]:
-        """Who answers, with ``release`` or else the one that serves now."""
-        identity = self._parts.identity
-        version = (release or self._release).version
-        return {"region": identity.region, "node": identity.node, "model_version": version}
-
-    def identity_headers(self, answer: Answer) -> bytes:
-        """The header lines that every answer carries; where nothing was computed they name what is in use now."""
-        accelerator = answer.accelerator or self._computing_on()
-        degraded = answer.degraded if answer.accelerator else self._release.accelerator.degraded
-        return self._headers(answer.model or self._release.version, accelerator, degraded, answer.cached)
-
-    def _write_headers(self, model: str, accelerator: str, degraded: bool, cached: bool) -> bytes:
-        identity = self._parts.identity
-        lines = [
-            f"x-recsvc-region: {identity.region}",
-            f"x-recsvc-node: {identity.node}",
-            *(["x-recsvc-cache: hit"] if cached else []),
-            f"x-recsvc-model: {model}",
-            f"x-recsvc-accelerator: {accelerator}",
-            f"x-recsvc-degraded: {degraded:d}",
-        ]
-        return "".join(f"{line}\r\n" for line in lines).encode()
 
     async def recommend(self, request: Request) -> Answer:
         """The best items for a user that the user has not seen."""
@@ -181,7 +121,7 @@ class Api:
     ) -> tuple[Answer | None, bytes | None]:
         """The answer that an identical request got, if there is one, and the key; no key where none may be kept."""
         responses = self._parts.responses
-        if responses is None or seen is None or self._why_degraded():
+        if responses is None or seen is None or self._release.accelerator.degraded:
             return None, None
         key = key_of(endpoint, ENCODE(msgspec.structs.replace(asked, user=user)), release.version, seen)
         return responses.find(key), key
@@ -292,9 +232,6 @@ class Api:
         self._encode_took.observe(time.monotonic() - started_s)
         return answer
 
-    def _why_degraded(self) -> Sequence[str]:
-        return [ACCELERATOR_LOST] if self._release.accelerator.degraded else []
-
     async def post_event(self, request: Request) -> Answer:
         """Store an event once and acknowledge it as the replication mode demands."""
         asked = decode(request.body, self._event_body)
@@ -319,7 +256,7 @@ class Api:
             "acknowledged": True,
             "copies": outcome.copies,
             "duplicate": outcome.duplicate,
-            **self._who(),
+            **self.standing.who(),
         }
         return Answer(ENCODE(document))
 
@@ -331,73 +268,7 @@ class Api:
         except (StoreUnavailable, ReplyError) as error:
             raise not_now("store-unavailable", f"The region's store: {error}.") from None
         following = events[-1]["cursor"] if len(events) == limit else None
-        return Answer(ENCODE({"events": events, "next": following, **self._who()}))
-
-    async def model(self, request: Request) -> Answer:
-        """The manifest of the bundle that serves, with what became of the last rollout."""
-        del request
-        release, rollout = self._release, self._parts.rollout
-        now = {"last_rollout": rollout.document(), "variant": release.variant.document()}
-        return Answer(ENCODE({**release.bundle.manifest, **now, **self._who(release)}))
-
-    async def livez(self, request: Request) -> Answer:
-        """The process answers."""
-        del request
-        return Answer(ENCODE({"live": True, **self._who()}))
-
-    async def readyz(self, request: Request) -> Answer:
-        """200 when recommendations can be made from real histories. Asked often, so it touches nothing."""
-        del request
-        if not self._parts.watch.store_ready():
-            raise not_now("not-ready", "The region's store does not answer or is loading.", **self.state())
-        return Answer(ENCODE({**self.state(), "timers": TIMERS}))
-
-    async def readyz_write(self, request: Request) -> Answer:
-        """200 when an event posted now would be acknowledged. Asked often, so it touches nothing."""
-        del request
-        decision = self._parts.watch.decision()
-        if not decision.writable:
-            raise not_now("not-ready", decision.reason, **self.state())
-        return Answer(ENCODE(self.state()))
-
-    def state(self) -> dict[str, Any]:
-        """The node's own view of itself."""
-        parts, view, accelerator = self._parts, self._parts.watch.view, self._release.accelerator
-        decision, reasons = parts.watch.decision(), self._why_degraded()
-        return {
-            **self._who(),
-            "instance": self._instance,
-            "accelerator": self._computing_on(),
-            "last_rollout": parts.rollout.document(),
-            "accelerator_wanted": accelerator.name,
-            "variant": self._release.variant.document(),
-            "accelerator_state": accelerator.state.value,
-            "accelerator_reason": accelerator.reason,
-            "accelerator_restarts": accelerator.restarts,
-            "xids": {str(xid): count for xid, count in accelerator.xids.items()},
-            "degraded": bool(reasons),
-            "degraded_reason": ",".join(reasons) or None,
-            "store_ready": parts.watch.store_ready(),
-            "store_role": view.role,
-            "store_offset": parts.watch.copied.offset,
-            "store_linked": parts.watch.copied.linked,
-            "seeded": parts.watch.seeded,
-            "replication": parts.watch.place.mode.value,
-            "replicas": view.replicas,
-            "writable": decision.writable,
-            "write_verdict": decision.verdict.value,
-            "write_reason": decision.reason,
-            "copies_possible": parts.watch.copies_possible(),
-        }
-
-    def _computing_on(self) -> str:
-        accelerator = self._release.accelerator
-        return "cpu" if accelerator.degraded else accelerator.name
-
-    def labels(self) -> dict[str, str]:
-        """What Prometheus is told of who this is."""
-        role = self._parts.watch.view.role or "unknown"
-        return {**self._who(), "accelerator": self._computing_on(), "store_role": role}
+        return Answer(ENCODE({"events": events, "next": following, **self.standing.who()}))
 
 
 def _not_acknowledged(error: NotAcknowledged) -> Problem:

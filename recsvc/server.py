@@ -28,7 +28,7 @@ import uvloop
 from recsvc import openapi
 from recsvc.accelerator import Boundary
 from recsvc.admin import Admin
-from recsvc.api import Api, Identity, Parts
+from recsvc.api import Api
 from recsvc.application import Application, Handler
 from recsvc.bundle import BundleError
 from recsvc.canary import Canary
@@ -39,6 +39,7 @@ from recsvc.inference import Stages
 from recsvc.listening import Address, Server, allow_files, listeners
 from recsvc.logs import start_logging
 from recsvc.metrics import Metrics, Stage
+from recsvc.parts import Identity, Parts
 from recsvc.precision import AUTO, CHOICES
 from recsvc.pseudonym import KeyFileError, Pseudonymiser
 from recsvc.release import Opening, Refused
@@ -264,13 +265,17 @@ async def serve(parts: Parts, links: list[Link], sockets: list[socket.socket], d
     """Listen and answer until a signal comes; a background task that breaks ends the process loudly."""
     gc.set_threshold(*COLLECT_AFTER)
     api, limits = Api(parts), doors.limits
-    rollout = parts.rollout
+    standing, rollout = api.standing, parts.rollout
     canary = Canary(
         api.ask_canary, lambda: rollout.current.bundle, lambda: rollout.current.batcher.waiting > 0, doors.canary_s
     )
-    routes: dict[str, Mapping[str, Handler]] = {**api.routes(), "/openapi.json": {"GET": openapi.get}}
+    routes: dict[str, Mapping[str, Handler]] = {
+        **api.routes(),
+        **standing.routes(),
+        "/openapi.json": {"GET": openapi.get},
+    }
     admit = None if doors.tokens is None else doors.tokens.admit
-    public = Server(Application(routes, api.identity_headers, parts.metrics, admit), limits, doors.context)
+    public = Server(Application(routes, standing.headers, parts.metrics, admit), limits, doors.context)
     exposition = Exposition(
         parts.rollout,
         parts.watch,
@@ -279,11 +284,11 @@ async def serve(parts: Parts, links: list[Link], sockets: list[socket.socket], d
         canary,
         public,
         doors.reloaded,
-        api.labels,
+        standing.labels,
         parts.responses,
     )
     routes["/metrics"] = {"GET": exposition.get}
-    admin = Server(Application(Admin(parts.rollout, api.state).routes(), api.identity_headers), limits)
+    admin = Server(Application(Admin(parts.rollout, standing.state).routes(), standing.headers), limits)
     servers = [public, admin]
     _heed_signals(servers, doors.reloaded)
     forever: list[Callable[[], Coroutine[Any, Any, None]]] = [

@@ -20,6 +20,7 @@ from recsvc.bundle import Bundle
 from recsvc.problems import TITLES
 from recsvc.pseudonym import Pseudonymiser
 from recsvc.seed import seed
+from recsvc.standing import Standing
 from recsvc.tokens import OPEN
 from tests.recsvc.serving.cluster import Cluster, Node
 
@@ -51,7 +52,7 @@ def test_the_document_is_valid_and_printed_as_it_is_served(guarded: Node) -> Non
 
 
 def test_the_document_has_the_routes_and_no_others() -> None:
-    routes = Api.__new__(Api).routes()
+    routes = {**Api.__new__(Api).routes(), **Standing.__new__(Standing).routes()}
     served = {(path, method) for path, methods in routes.items() for method in methods}
     served |= {("/metrics", "GET"), ("/openapi.json", "GET")}  # of the node's, not of its handlers'
     assert {(operation.path, operation.method) for operation in openapi.OPERATIONS} == served
