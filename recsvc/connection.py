@@ -217,7 +217,8 @@ class Connection(asyncio.Protocol):
                 self.transport.close()
 
     def write(self, data: bytes) -> None:
-        self.transport.write(data)
+        if not self.transport.is_closing():  # by the client, perhaps while others of its requests wait here
+            self.transport.write(data)
 
     def ended(self, exchange: Exchange) -> None:
         """The next one's turn; nothing more is read while requests wait, and it resumes at the last one's answer."""

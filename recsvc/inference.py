@@ -153,10 +153,11 @@ class Batcher:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let down whose deadline has passed: one timer for all, for one a job cost as much as answering it."""
         now_s = time.monotonic()
-        waiting = [*self._batch, *self._queue]
-        for _, future, deadline_s, _ in waiting:
+        waiting = False
+        for _, future, deadline_s, _ in (*self._batch, *self._queue):
             if deadline_s <= now_s and not future.done():
                 future.set_exception(DeadlinePassed())
+            waiting |= not future.done()
         self._looking = loop.call_later(LOOK_S, self._look, loop) if waiting else None
 
     def _expected_s(self) -> float:
