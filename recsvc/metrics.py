@@ -37,7 +37,7 @@ class Histogram:
             total += count
             yield f'{name}_bucket{{{labels}{comma}le="{bound}"}} {total}'
         braces = f"{{{labels}}}" if labels else ""
-        yield f"{name}_sum{braces} {self._sum!r}"
+        yield f"{name}_sum{braces} {_number(self._sum)}"
         yield f"{name}_count{braces} {total}"
 
 
