@@ -126,9 +126,15 @@ class Connection(asyncio.Protocol):
             self.turned.malformed += 1
             self._refuse(self._why or Problem(400, "not-http", "It cannot be understood, or its length is ambiguous."))
             return
+        self._take_stock(before)
+
+    def _take_stock(self, before: Exchange | None) -> None:
+        """Hold what has come by now against the limits; ``before``: the newest exchange until then."""
         exchange = self.exchange
         if exchange is not before:
             self._bytes = 0
+            if self._in_head:  # half a request behind one that has arrived: its time begins when that is answered
+                self._waiting_since_s = None
         if exchange is None or self._in_head:
             if self._bytes > MAX_HEAD_BYTES:
                 self._refuse(TOO_LARGE)
@@ -137,6 +143,8 @@ class Connection(asyncio.Protocol):
                 self._refuse(Problem(413, "too-large", f"Chunks and trailers have at most {MAX_WIRE_BYTES} bytes."))
         elif exchange is not self._arrived:
             self._arrived, self._waiting_since_s = exchange, None
+            if exchange.answered:  # before its body came
+                self._resting_since_s = self.loop.time()
 
     def on_message_begin(self) -> None:
         self._in_head, self._url, self._expects_go_on = True, b"", False
@@ -146,6 +154,8 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # a trailer, which says nothing that is heeded
+            return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects_go_on = True
@@ -164,6 +174,7 @@ class Connection(asyncio.Protocol):
         if self._bytes > MAX_HEADER_BYTES and sum(len(n) + len(v) + 4 for n, v in self.headers) > MAX_HEADER_BYTES:
             self._give_up(TOO_LARGE)
         self._in_head = False
+        self._expects_go_on = self._expects_go_on and version != "1.0"
         # What came with an upgrade in one piece is lost to us: say that there is no more.
         self._begin(method.decode("ascii"), keep_alive=version != "1.0" and not upgrade and parser.should_keep_alive())
 
@@ -228,9 +239,13 @@ class Connection(asyncio.Protocol):
             return
         if self.pipeline:
             self._start(self.pipeline.popleft())
-        else:
-            self._resting_since_s = self.loop.time()
         self.read_on()
+        newest = self.exchange
+        if self._in_head or (newest is not None and newest.more_body):
+            # What came while answers were owed: only now is it the client that is waited for.
+            self._waiting_since_s = self._waiting_since_s or self.loop.time()
+        elif newest is not None and newest.answered:
+            self._resting_since_s = self.loop.time()
 
     def read_on(self) -> None:
         if self.read_paused and not self.pipeline:

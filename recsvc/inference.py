@@ -201,8 +201,12 @@ class Batcher:
         now_s = time.monotonic()
         while self._queue and len(batch) < MAX_BATCH:
             queued = self._queue.popleft()
-            if not queued[1].done() and queued[2] > now_s:
+            if queued[1].done():
+                continue
+            if queued[2] > now_s:
                 batch.append(queued)
+            else:  # nobody looks at it any more
+                queued[1].set_exception(DeadlinePassed())
         return batch
 
     def _run(self, jobs: list[Job]) -> list[Ranking]:

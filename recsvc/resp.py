@@ -101,11 +101,12 @@ class _Wire(asyncio.Protocol):
         if self._transport.is_closing():  # lost, and nobody was told yet
             raise StoreUnavailable("connection lost", sent=False)
         loop = asyncio.get_running_loop()
+        encoded = encode(commands)  # before it is expected to be answered: what cannot be encoded is not sent
         pipeline = _Pipeline(len(commands), loop.create_future(), timeout_s)
         self.pending.append(pipeline)
         if not self._unsent:
             loop.call_soon(self._send)
-        self._unsent.append(encode(commands))
+        self._unsent.append(encoded)
         if self._looking is None:
             self._looking = loop.call_later(LOOK_S, self._look, loop)
         return pipeline.future

@@ -45,12 +45,13 @@ if known then
   if known == ARGV[4] then return 0 end
   return -1
 end
-redis.call('SET', KEYS[1], ARGV[4], 'EX', ARGV[5])
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'id', ARGV[1], 'item', ARGV[2])
+-- First what may fail, on a key of another kind: nothing of an event is stored then.
 -- Cut at twice its length and not each time: what is appended is all that replicas and the log on disk get.
 if redis.call('APPEND', KEYS[3], struct.pack('<i4', ARGV[3])) > 2 * ARGV[6] then
   redis.call('SET', KEYS[3], redis.call('GETRANGE', KEYS[3], -ARGV[6], -1))
 end
+redis.call('SET', KEYS[1], ARGV[4], 'EX', ARGV[5])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'id', ARGV[1], 'item', ARGV[2])
 return 1
 """
 """Returns 1 for a new event, 0 for a retry, -1 when the id belongs to another event."""

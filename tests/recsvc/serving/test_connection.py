@@ -271,6 +271,34 @@ def test_who_waits_to_be_told_to_go_on_is_told_that_there_is_no_more(strict: Nod
     assert b"connection: close\r\n" in answer.data
 
 
+HALF = {"a body that never comes": post("/v1/recommend", ASK)[: -len(ASK)], "half a head": GET}
+
+
+@pytest.mark.parametrize("half", HALF.values(), ids=HALF.keys())
+def test_half_a_request_behind_one_that_is_answered_is_given_up(strict: Node, half: bytes) -> None:
+    answer = send(strict.port, post("/v1/recommend", ASK) + half, wait_s=4)
+    assert (answer.statuses, answer.closed) == ([200, 408], True)
+
+
+def test_requests_that_are_cut_in_the_middle_by_the_network_are_not_slow(strict: Node) -> None:
+    asked = GET + b"\r\n"
+    with socket.create_connection(("127.0.0.1", strict.port)) as client:
+        client.settimeout(0.3)
+        client.sendall(asked[:20])
+        for _ in range(30):  # 1.5 s, of which none lets a request wait for longer than 50 ms
+            time.sleep(0.05)
+            client.sendall(asked[20:] + asked[:20])
+        client.sendall(asked[20:])
+        answer = read(client)
+    assert (answer.statuses, answer.closed) == ([200] * 31, False)
+
+
+def test_a_trailer_is_no_header(strict: Node) -> None:
+    head = b"POST /v1/recommend HTTP/1.1\r\nHost: node\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"%x\r\n%b\r\n0\r\nContent-Type: text/plain\r\n\r\n" % (len(ASK), ASK)
+    assert send(strict.port, head + body, wait_s=0.3).statuses == [200]
+
+
 def test_chunks_and_expectations_are_honoured(strict: Node) -> None:
     chunked = b"POST /v1/recommend HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     pieces = (b"7\r\n" + ASK[:7] + b"\r\n", b"7;x=y\r\n" + ASK[7:] + b"\r\n0\r\n\r\n")

@@ -109,6 +109,26 @@ def test_what_queues_behind_a_batch_makes_up_the_next(bundle: Path) -> None:
     assert sizes == [1, MAX_BATCH, 10]
 
 
+def test_a_job_that_is_left_out_of_a_batch_because_its_deadline_passed_is_told_so(bundle: Path) -> None:
+    gate = Gate(SessionDevice("cpu", bundle / "model.onnx", 1))
+
+    async def story() -> None:
+        batcher = Batcher(Accelerator(gate, None), max_queue=2, observe=lambda size: None)
+        running = asyncio.create_task(batcher.rank(Job([], [], 3), time.monotonic() + 10))
+        await asyncio.to_thread(gate.entered.wait, 5)
+        late = asyncio.create_task(batcher.rank(Job([], [], 3), time.monotonic() + 0.02))
+        await asyncio.sleep(0)
+        time.sleep(0.03)  # noqa: ASYNC251 - so that the batch is put together before anybody has looked
+        assert batcher._next_batch() == []
+        with pytest.raises(DeadlinePassed):
+            await asyncio.wait_for(late, 5)
+        gate.opened.set()
+        await running
+        batcher.close()
+
+    asyncio.run(story())
+
+
 def test_full_queue_and_passed_deadline_are_refused(bundle: Path) -> None:
     gate = Gate(SessionDevice("cpu", bundle / "model.onnx", 1))
 

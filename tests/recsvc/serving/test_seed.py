@@ -98,6 +98,15 @@ def test_the_newest_of_a_history_count_and_it_grows_no_further_than_twice_that(c
     assert read(store, "eager") == [2] * (HISTORY_LIMIT - 1) + [8]
 
 
+def test_nothing_of_an_event_is_stored_where_its_history_cannot_be(cluster: Cluster) -> None:
+    store = cluster.store("store")
+    node = cluster.node("primary/node-1", store, replication="async")
+    store.command("RPUSH", history_key(Pseudonymiser(KEY)("listed")), 1)
+    assert node.event("listed-1", user="listed", item="i9").json()["stored"] is False
+    assert store.command("XLEN", "log") == 0
+    assert store.command("EXISTS", "e:listed-1") == 0
+
+
 def test_a_history_is_read_as_it_was_stored() -> None:
     assert unpacked(packed([])).tolist() == []
     assert unpacked(packed([1, 2**31 - 1])).tolist() == [1, 2**31 - 1]
