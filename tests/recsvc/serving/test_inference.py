@@ -118,7 +118,7 @@ def test_a_job_that_is_left_out_of_a_batch_because_its_deadline_passed_is_told_s
         await asyncio.to_thread(gate.entered.wait, 5)
         late = asyncio.create_task(batcher.rank(Job([], [], 3), time.monotonic() + 0.02))
         await asyncio.sleep(0)
-        time.sleep(0.03)  # noqa: ASYNC251 - so that the batch is put together before anybody has looked
+        time.sleep(0.03)  # so that the batch is put together before anybody has looked
         assert batcher._next_batch() == []
         with pytest.raises(DeadlinePassed):
             await asyncio.wait_for(late, 5)
